@@ -1,0 +1,146 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "main_llm/commands.h"
+#include "runner/conversation.h"
+#include "runner/random_seed.h"
+#include "runner/soft_prefix_file.h"
+
+namespace main_llm {
+namespace {
+
+// A progress bar on stderr, drawn only where stderr is a terminal.
+class ProgressBar {
+ public:
+  ~ProgressBar() {
+    if (shown_) std::fputs("\r\033[K", stderr);
+  }
+
+  void show(double fraction) {
+    if (isatty(STDERR_FILENO) == 0) return;
+    constexpr int kCells = 40;
+    const int done = std::clamp(static_cast<int>(fraction * kCells), 0, kCells);
+    const std::string bar(static_cast<std::size_t>(done), '#');
+    std::fprintf(stderr, "\rloading [%-*s] %3d %%", kCells, bar.c_str(),
+                 static_cast<int>(fraction * 100));
+    shown_ = true;
+  }
+
+ private:
+  bool shown_ = false;
+};
+
+runner::GenerationOptions generation_options(const RunOptions& options,
+                                             const runner::Model& model) {
+  runner::ModeParams asked = options.params;
+  if (options.greedy) {
+    asked.enable_top_k_sampling = false;
+    asked.enable_top_p_sampling = false;
+  }
+  runner::GenerationOptions generation;
+  generation.sampler = runner::sampler_options(model.generation_config, model.mode_param, asked);
+  generation.seed = options.seed ? *options.seed : runner::random_seed();
+  generation.max_new_tokens = options.max_new_tokens;
+  generation.ignore_stop = options.ignore_eos;
+  return generation;
+}
+
+void print_text(std::string_view text) { std::cout << text << std::flush; }
+
+void print_ids(const std::vector<runner::TokenId>& ids) {
+  for (std::size_t i = 0; i < ids.size(); ++i) std::cout << (i > 0 ? "," : "") << ids[i];
+}
+
+void print_summary(const runner::GenerationResult& result) {
+  const auto new_tokens = result.tokens.size();
+  std::fprintf(stderr,
+               "prompt_tokens=%d new_tokens=%zu time_to_first_token_ms=%.1f tok/s=%.1f finish=%s\n",
+               result.prompt_rows, new_tokens, result.first_token_ms,
+               result.decode_ms > 0 ? static_cast<double>(new_tokens) * 1000 / result.decode_ms : 0,
+               std::string(runner::to_string(result.finish)).c_str());
+}
+
+class Runner {
+ public:
+  Runner(const RunOptions& options, std::shared_ptr<const runner::Model> model)
+      : options_(options),
+        model_(std::move(model)),
+        generation_(generation_options(options, *model_)),
+        sink_(options.print_ids ? runner::TextSink{} : runner::TextSink{print_text}) {
+    if (!options.soft_prefix.empty()) {
+      prefix_ = std::make_shared<const runner::SoftPrefix>(
+          runner::read_soft_prefix_file(options.soft_prefix, model_->shape.hidden));
+    }
+    system_ = !options.system.empty() ? options.system
+                                      : model_->mode_param.system_prompt.value_or("");
+  }
+
+  void continue_ids() {
+    const auto encoder = model_->new_prompt_encoder("");
+    runner::Session session(model_->new_engine(), model_->embeddings, *encoder, false);
+    finish(session.generate(options_.ids, prefix_, generation_, sink_, {}));
+  }
+
+  void answer(const std::string& prompt) {
+    runner::Conversation conversation(model_, system_, false);
+    finish(conversation.ask(prompt, prefix_, generation_, sink_, {}));
+  }
+
+  void chat() {
+    runner::Conversation conversation(model_, system_, true);
+    const bool terminal = isatty(STDIN_FILENO) != 0;
+    if (terminal) std::cerr << "An empty line is skipped; /reset starts afresh; end with Ctrl-D.\n";
+    std::string line;
+    for (;;) {
+      if (terminal) std::cerr << "> ";
+      if (!std::getline(std::cin, line)) break;
+      if (line == "/reset") {
+        conversation.reset();
+      } else if (!line.empty()) {
+        finish(conversation.ask(line, prefix_, generation_, sink_, {}));
+      }
+    }
+  }
+
+ private:
+  void finish(const runner::GenerationResult& result) {
+    if (options_.print_ids) print_ids(result.tokens);
+    std::cout << std::endl;
+    print_summary(result);
+  }
+
+  const RunOptions& options_;
+  std::shared_ptr<const runner::Model> model_;
+  runner::GenerationOptions generation_;
+  runner::TextSink sink_;
+  std::shared_ptr<const runner::SoftPrefix> prefix_;
+  std::string system_;
+};
+
+}  // namespace
+
+int run(const RunOptions& options, ModelLoader& loader) {
+  std::shared_ptr<const runner::Model> model;
+  {
+    ProgressBar bar;
+    model = loader.load(options.model, true, [&](double fraction) { bar.show(fraction); });
+  }
+  Runner runner(options, std::move(model));
+  if (!options.ids.empty()) {
+    runner.continue_ids();
+  } else if (options.prompt) {
+    runner.answer(*options.prompt);
+  } else {
+    runner.chat();
+  }
+  return 0;
+}
+
+}  // namespace main_llm

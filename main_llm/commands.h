@@ -1,0 +1,20 @@
+#pragma once
+
+#include "main_llm/model_loader.h"
+#include "main_llm/options.h"
+
+namespace main_llm {
+
+// The commands that need no socket. Each returns the exit status and throws runner::Error when
+// the model cannot be opened or run.
+
+// One answer, or a chat on the terminal. Text goes to stdout, a one-line summary to stderr.
+int run(const RunOptions& options, ModelLoader& loader);
+
+// Prefill and decode speed (median, min, max), load time, peak memory.
+int bench(const BenchOptions& options, ModelLoader& loader);
+
+// What a model folder holds.
+int inspect(const InspectOptions& options, ModelLoader& loader);
+
+}  // namespace main_llm

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+
+namespace main_llm {
+
+// What `sys.hwinfo` and `sys.cmminfo` tell of the machine, as the JSON of their `data`.
+
+// {"temperature": millidegrees Celsius (0 where unknown), "cpu_loadavg": percent since the last
+// call (or since boot), "mem": percent in use, "eth_info": [{"name","ip","speed"}]}.
+// Threads: one call at a time.
+class HostInfo {
+ public:
+  std::string hwinfo_json();
+
+ private:
+  unsigned long long busy_ticks_ = 0;
+  unsigned long long total_ticks_ = 0;
+};
+
+// {"total","used","remain"} in KiB: of the NPU's memory, or of the machine's where there is none.
+std::string cmminfo_json();
+
+}  // namespace main_llm

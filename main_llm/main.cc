@@ -1,0 +1,33 @@
+#include <spdlog/spdlog.h>
+
+#include <exception>
+#include <iostream>
+
+#include "main_llm/commands.h"
+#include "main_llm/logging.h"
+#include "main_llm/model_loader.h"
+#include "main_llm/options.h"
+#include "main_llm/serve.h"
+
+int main(int argc, char** argv) {
+  int exit_status = 0;
+  try {
+    const auto options = main_llm::parse_options(argc, argv, exit_status);
+    if (!options) return exit_status;
+    main_llm::set_up_logging(options->log_level);
+    const auto loader = main_llm::make_model_loader(options->models);
+    switch (options->command) {
+      case main_llm::Command::kServe:
+        return main_llm::serve(options->serve, *loader);
+      case main_llm::Command::kRun:
+        return main_llm::run(options->run, *loader);
+      case main_llm::Command::kBench:
+        return main_llm::bench(options->bench, *loader);
+      case main_llm::Command::kInspect:
+        return main_llm::inspect(options->inspect, *loader);
+    }
+  } catch (const std::exception& error) {
+    std::cerr << "llm_llm: " << error.what() << '\n';
+  }
+  return 1;
+}

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "runner/model.h"
+
+namespace main_llm {
+
+// What the command line says about models; the same in every mode of the program.
+struct ModelOptions {
+  std::vector<std::filesystem::path> roots;  // folders that hold model folders, first hit wins
+  std::string engine = "auto";               // auto, cpu, ax, axcl
+  int threads = 0;                           // CPU threads; 0: one per available core
+  int context = 4096;                        // most rows of a conversation; models may have fewer
+};
+
+// One model that can be named in a setup, as `sys.lsmode` shows it.
+struct ModelListing {
+  std::string name;
+  std::string mode_json;  // one line of JSON: its mode json, or one made up for it
+};
+
+// Opens models by name. The program is linked with one of two implementations: model_loader.cc
+// (real models) or scripted_loader.cc (answers from a script, for tests).
+//
+// Threads: load() and list() may be called from any thread; loads run one at a time.
+class ModelLoader {
+ public:
+  virtual ~ModelLoader() = default;
+
+  // `name`: a folder under one of the roots; with allow_path also a path to a model folder (the
+  // command line may, clients may not). Models still in use are shared, not loaded again.
+  // `progress` is told the fraction done, 0 to 1, from the calling thread.
+  // Throws runner::Error: kNotFound with the places looked in, kBadModel, kBadOption,
+  // kOutOfMemory, kNotBuilt.
+  virtual std::shared_ptr<const runner::Model> load(
+      const std::string& name, bool allow_path,
+      const std::function<void(double)>& progress = {}) = 0;
+
+  virtual std::vector<ModelListing> list() = 0;
+
+  // What is known of a model without loading it, for `inspect`: a JSON object on one line.
+  virtual std::string inspect(const std::string& name) = 0;
+};
+
+std::unique_ptr<ModelLoader> make_model_loader(const ModelOptions& options);
+
+}  // namespace main_llm

@@ -1,0 +1,159 @@
+#include "main_llm/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <system_error>
+
+#include "main_llm/version.h"
+
+namespace main_llm {
+namespace {
+
+constexpr const char* kExamples = R"(
+Examples:
+  llm_llm serve                                answer the llm-sys protocol on 127.0.0.1:10001
+  llm_llm serve --listen 0.0.0.0 --port 10002  the same for the whole network, on another port
+  llm_llm run tiny-chat --prompt 'Hello!'      one answer
+  llm_llm run ./Qwen2.5-0.5B-Instruct          a chat on the terminal with a model folder
+  llm_llm bench tiny-chat --json               how fast it is here
+  llm_llm inspect tiny-chat                    what a model folder holds
+
+Every option --x-y can be given as environment variable LLM_LLM_X_Y; the command line wins.)";
+
+// Every long option can come from the environment: the service has no arguments.
+void add_environment_names(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const auto& names = option->get_lnames();
+    if (names.empty() || names.front() == "help" || names.front() == "version") continue;
+    std::string name = "LLM_LLM_" + names.front();
+    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) {
+      return c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    });
+    option->envname(name);
+  }
+  for (CLI::App* subcommand : app.get_subcommands({})) add_environment_names(*subcommand);
+}
+
+std::vector<std::filesystem::path> default_roots() {
+  std::vector<std::filesystem::path> roots = {"/opt/m5stack/data"};
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) roots.push_back(program.parent_path() / "models");
+  return roots;
+}
+
+void add_common(CLI::App& app, Options& options) {
+  app.add_option("--models", options.models.roots,
+                 "folder of model folders, repeatable (default: /opt/m5stack/data, then models/ "
+                 "beside the program)")
+      ->type_name("DIR")
+      ->take_all();
+  app.add_option("--engine", options.models.engine, "auto, cpu, ax or axcl")
+      ->check(CLI::IsMember({"auto", "cpu", "ax", "axcl"}))
+      ->capture_default_str();
+  app.add_option("--threads", options.models.threads, "CPU threads; 0: one per core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--context", options.models.context, "most rows of a conversation")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--log-level", options.log_level,
+                 "trace, debug, info, warn, error or off (default: info for serve, else warn)")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
+}
+
+CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
+  auto* serve = app.add_subcommand("serve", "answer the llm-sys protocol on a TCP port");
+  serve->add_option("--listen", options.listen, "address to listen on")->capture_default_str();
+  serve->add_option("--port", options.port, "port; 0: any free one")->capture_default_str();
+  serve->add_option("--max-tasks", options.unit.max_tasks, "tasks set up at a time")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  serve->add_option("--queue", options.unit.queue, "inferences that may wait in a task")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  return serve;
+}
+
+CLI::App* add_run(CLI::App& app, RunOptions& options) {
+  auto* run = app.add_subcommand("run", "one answer, or a chat on the terminal");
+  run->add_option("model", options.model, "a path, or a name under --models")->required();
+  run->add_option("--prompt", options.prompt, "what to ask; without it a chat");
+  run->add_option("--system", options.system, "system prompt");
+  run->add_option("--max-new-tokens", options.max_new_tokens, "most tokens of an answer")
+      ->check(CLI::Range(1, 1 << 30));
+  run->add_flag("--greedy", options.greedy, "always the best token");
+  run->add_option("--seed", options.seed, "makes sampling repeatable");
+  run->add_option("--temperature", options.params.temperature, "0 counts as 0.01");
+  run->add_option("--top-k", options.params.top_k, "choose among the k best tokens");
+  run->add_option("--top-p", options.params.top_p, "choose among the best that reach this share");
+  run->add_option("--soft-prefix", options.soft_prefix,
+                  "safetensors file with prompt_embeddings [P, H] to put before the prompt")
+      ->type_name("FILE");
+  run->add_option("--ids", options.ids, "token ids to feed as they are, without template")
+      ->delimiter(',')
+      ->excludes("--prompt");
+  run->add_flag("--print-ids", options.print_ids, "print the new token ids instead of text");
+  run->add_flag("--ignore-eos", options.ignore_eos, "go on past the end of the answer");
+  return run;
+}
+
+CLI::App* add_bench(CLI::App& app, BenchOptions& options) {
+  auto* bench = app.add_subcommand("bench", "prefill and decode speed, load time, memory");
+  bench->add_option("model", options.model, "a path, or a name under --models")->required();
+  bench->add_option("--prompt-tokens", options.prompt_tokens, "rows of the prompt")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  bench->add_option("--new-tokens", options.new_tokens, "tokens generated")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  bench->add_option("--runs", options.runs, "runs, after one that is not counted")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  bench->add_flag("--json", options.json, "one JSON object instead of text");
+  return bench;
+}
+
+CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
+  auto* inspect = app.add_subcommand("inspect", "what a model folder holds");
+  inspect->add_option("model", options.model, "a path, or a name under --models")->required();
+  inspect->add_flag("--json", options.json, "one JSON object instead of text");
+  return inspect;
+}
+
+}  // namespace
+
+std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
+  Options options;
+  CLI::App app("An on-device LLM unit that speaks M5Stack's llm-sys protocol", "llm_llm");
+  app.footer(kExamples);
+  app.set_version_flag("--version", "llm_llm " + std::string(kVersion));
+  app.require_subcommand(1);
+  app.fallthrough();  // the common options may stand behind the command
+  add_common(app, options);
+  const CLI::App* serve = add_serve(app, options.serve);
+  const CLI::App* run = add_run(app, options.run);
+  const CLI::App* bench = add_bench(app, options.bench);
+  add_inspect(app, options.inspect);
+  add_environment_names(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_status = app.exit(error);
+    return std::nullopt;
+  }
+  options.command = serve->parsed()   ? Command::kServe
+                    : run->parsed()   ? Command::kRun
+                    : bench->parsed() ? Command::kBench
+                                      : Command::kInspect;
+  if (options.models.roots.empty()) options.models.roots = default_roots();
+  if (options.log_level.empty()) {
+    options.log_level = options.command == Command::kServe ? "info" : "warn";
+  }
+  exit_status = 0;
+  return options;
+}
+
+}  // namespace main_llm

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "main_llm/model_loader.h"
+#include "main_llm/unit.h"
+#include "runner/mode_params.h"
+
+namespace main_llm {
+
+struct ServeOptions {
+  std::string listen = "127.0.0.1";
+  std::uint16_t port = 10001;
+  UnitOptions unit;
+};
+
+struct RunOptions {
+  std::string model;
+  std::optional<std::string> prompt;  // without it a chat on the terminal
+  std::string system;
+  int max_new_tokens = 0;  // 0: no limit but the context
+  bool greedy = false;
+  std::optional<std::uint64_t> seed;
+  runner::ModeParams params;  // temperature, top_k, top_p
+  std::string soft_prefix;    // a safetensors file
+  std::vector<int> ids;       // instead of a prompt
+  bool print_ids = false;
+  bool ignore_eos = false;
+};
+
+struct BenchOptions {
+  std::string model;
+  int prompt_tokens = 128;
+  int new_tokens = 128;
+  int runs = 5;
+  bool json = false;
+};
+
+struct InspectOptions {
+  std::string model;
+  bool json = false;
+};
+
+enum class Command { kServe, kRun, kBench, kInspect };
+
+// The whole command line, with the environment (LLM_LLM_X_Y for --x-y) as its defaults.
+struct Options {
+  Command command = Command::kServe;
+  std::string log_level;
+  ModelOptions models;
+  ServeOptions serve;
+  RunOptions run;
+  BenchOptions bench;
+  InspectOptions inspect;
+};
+
+// nullopt when the command line asked only for text (--help, --version) or was wrong: the text
+// has been printed and `exit_status` says which.
+std::optional<Options> parse_options(int argc, char** argv, int& exit_status);
+
+}  // namespace main_llm

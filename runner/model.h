@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "runner/embedding_table.h"
+#include "runner/engine.h"
+#include "runner/mode_params.h"
+#include "runner/prompt_encoder.h"
+
+namespace runner {
+
+// A loaded model: everything that tasks naming it share. Immutable; the functions may be called
+// from any thread.
+struct Model {
+  std::string name;
+  std::string path;    // its folder
+  std::string engine;  // "cpu", …
+  ModelShape shape;
+  ModeParams generation_config;  // defaults of the weakest kind
+  ModeParams mode_param;         // of the mode json; precompute_len makes it a context model
+  std::shared_ptr<const EmbeddingTable> embeddings;
+  // An engine with its own scratch memory over the shared weights.
+  std::function<std::unique_ptr<Engine>()> new_engine;
+  // An encoder for one task. `system` is the task's system prompt (the HTTP tokenizer service is
+  // started with it; native encoders need it in begin() only).
+  std::function<std::unique_ptr<PromptEncoder>(std::string_view system)> new_prompt_encoder;
+};
+
+}  // namespace runner

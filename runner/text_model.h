@@ -1,0 +1,41 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runner/bpe_tokenizer.h"
+#include "runner/chat_template.h"
+#include "runner/mode_params.h"
+#include "runner/prompt_encoder.h"
+
+namespace runner {
+
+// The text side of a HuggingFace model folder. Immutable and cheap to copy.
+struct TextModel {
+  std::shared_ptr<const BpeTokenizer> tokenizer;
+  ChatTemplate chat_template;
+  std::vector<TokenId> stop_tokens;  // ascending; they end an answer
+  ModeParams generation_config;      // sampling defaults; nothing said without the file
+  std::string tokenizer_kind;        // "byte-level BPE"
+
+  std::unique_ptr<PromptEncoder> new_prompt_encoder() const;
+};
+
+// Reads from `directory`:
+//   tokenizer.json          needed
+//   tokenizer_config.json   chat_template (a string, or a list with one named "default"), eos_token
+//   chat_template.jinja     the template, where newer files have it
+//   generation_config.json  eos_token_id (one or several) and the sampling defaults
+// Stop tokens are those of both files and the template's own end of turn. Without any template it
+// is plain ChatML if the tokenizer has its tokens.
+//
+// Sampling as HuggingFace means it: without do_sample the best token, else temperature (1),
+// top_k (50; 0 is off) and top_p (1). HuggingFace divides logits by repetition_penalty itself, the
+// sampler here by its square root: the penalty in the result is the square of the file's.
+//
+// Throws Error: kNotFound without tokenizer.json, kBadModel naming the file and what is wrong.
+TextModel load_text_model(const std::filesystem::path& directory);
+
+}  // namespace runner

@@ -1,0 +1,314 @@
+"""Starts the real program for the protocol tests and checks everything that it writes.
+
+Environment: LLM_LLM_BUILD is the build folder with llm_llm and llm_llm_scripted (default: build/
+in the repository); TEST_TIME_FACTOR stretches every deadline and delay (sanitizer builds, busy
+machines). Run all tests: `python3 -m unittest discover -s tests/protocol`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOOLS = REPOSITORY / "tools"
+sys.path.insert(0, str(TOOLS))
+
+from reply_checks import FIXED_TEXTS, Json, check_reply  # noqa: E402
+from stackflow_client import StackFlowClient  # noqa: E402  (found by the line above)
+
+BUILD = Path(os.environ.get("LLM_LLM_BUILD", REPOSITORY / "build")).resolve()
+TIME_FACTOR = float(os.environ.get("TEST_TIME_FACTOR", "1"))
+DEADLINE = 20.0 * TIME_FACTOR  # seconds for whatever should happen at once
+
+Script = Dict[str, Any]
+
+SANITIZER_REPORT = re.compile(r"(Address|Leak|Thread|Memory)Sanitizer|runtime error:")
+
+ECHO: Script = {"rules": [{"echo": 4}]}
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
+    """Polls until `condition` holds; fails with `what` after the deadline."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds:g} s in vain until {what}")
+        time.sleep(0.002)
+
+
+class Client(StackFlowClient):
+    """The ordinary client, with a check of every line it reads."""
+
+    def __init__(self, port: int, timeout: float = DEADLINE) -> None:
+        super().__init__("127.0.0.1", port, timeout)
+
+    def read_line(self, timeout: Optional[float] = None) -> bytes:
+        line = super().read_line(timeout)
+        check_reply(line)
+        return line
+
+    def ask(self, work_id: str, action: str, **fields: Any) -> Json:
+        """Sends a request and returns the next reply, error or not; it must be to this request."""
+        request_id = self.request(work_id, action, **fields)
+        reply = self.receive()
+        assert reply["request_id"] == request_id, f"a reply to another request: {reply}"
+        return reply
+
+    def read_all(self, request_id: str) -> List[Json]:
+        """The replies of one inference up to its end, error or not; no others may come between."""
+        replies = []
+        while True:
+            reply = self.receive()
+            assert reply["request_id"] == request_id, f"a reply to another request: {reply}"
+            replies.append(reply)
+            if not isinstance(reply["data"], dict) or reply["data"]["finish"]:
+                return replies
+
+    def ask_all(
+        self, work_id: str, data: Any, kind: str = "llm.utf-8", **fields: Any
+    ) -> List[Json]:
+        """An inference and all its replies, errors too."""
+        return self.read_all(self.request(work_id, "inference", object=kind, data=data, **fields))
+
+    def expect_nothing(self) -> None:
+        """Checks that nothing is under way: a ping is answered first."""
+        reply = self.ask("sys", "ping", request_id="expect-nothing")
+        assert reply["error"]["code"] == 0, reply
+
+    @property
+    def socket(self) -> Any:
+        return self._socket
+
+
+# --- the program ---
+
+
+def program(name: str) -> Path:
+    path = BUILD / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not built; LLM_LLM_BUILD names the build folder")
+    return path
+
+
+def clean_environment(extra: Optional[Dict[str, str]] = None) -> Dict[str, str]:
+    """The environment without settings of the program's own, and with `extra`."""
+    own = [key for key in os.environ if key.startswith("LLM_LLM_")]
+    return {**{key: os.environ[key] for key in os.environ if key not in own}, **(extra or {})}
+
+
+def run_program(
+    name: str, *arguments: str, env: Optional[Dict[str, str]] = None, stdin: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a command of the program to its end."""
+    finished = subprocess.run(
+        [str(program(name)), *arguments],
+        input=stdin,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=6 * DEADLINE,
+        env=clean_environment(env),
+    )
+    assert not SANITIZER_REPORT.search(finished.stderr), finished.stderr
+    return finished
+
+
+class Server:
+    """`llm_llm… serve` on a free port, ended with SIGTERM by its own process id.
+
+    scripts: script.json by model name, for llm_llm_scripted.
+    """
+
+    def __init__(
+        self,
+        scripts: Dict[str, Script],
+        *options: str,
+        name: str = "llm_llm_scripted",
+        env: Optional[Dict[str, str]] = None,
+        port_option: bool = True,
+    ) -> None:
+        command = [str(program(name))]
+        self._folder = tempfile.TemporaryDirectory(prefix="llm_llm_test_")
+        self.models = Path(self._folder.name) / "models"
+        for model, script in scripts.items():
+            self.write_script(model, script)
+        command += ["--models", str(self.models)] if scripts else []
+        command += ["--log-level", "trace", "serve", *options]
+        command += ["--port", "0"] if port_option else []
+        self._stderr_path = Path(self._folder.name) / "stderr"
+        with open(self._stderr_path, "wb") as stderr:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=clean_environment(env),
+            )
+        try:
+            self.address, self.port = self._read_port()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _read_port(self) -> Tuple[str, int]:
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE)
+        line = self.process.stdout.readline().decode() if ready else ""
+        match = re.fullmatch(r"listening on (\S+):(\d+)\n", line)
+        assert match, f"instead of the port: {line!r}; stderr: {self.stderr()}"
+        return match[1], int(match[2])
+
+    def stderr(self) -> str:
+        return self._stderr_path.read_text("utf-8", "replace")
+
+    def write_script(self, model: str, script: Script) -> None:
+        (self.models / model).mkdir(parents=True, exist_ok=True)
+        (self.models / model / "script.json").write_text(json.dumps(script), "utf-8")
+
+    # Gates of scripts: see tests/scripted/README.md.
+
+    def wait_for_gate(self, model: str, gate: str) -> None:
+        path = self.models / model / f"{gate}.reached"
+        wait_until(path.exists, f"something waits at {gate} of {model}")
+
+    def open_gate(self, model: str, gate: str) -> None:
+        (self.models / model / gate).touch()
+
+    def _open_all_gates(self) -> None:
+        for reached in self.models.glob("*/*.reached"):
+            reached.with_suffix("").touch()
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = DEADLINE) -> int:
+        """Waits for the end; returns the exit status."""
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(DEADLINE)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._folder.cleanup()
+
+    def stop(self) -> None:
+        """Ends the program and checks that it ended well."""
+        stderr = ""
+        try:
+            if self.process.poll() is None:
+                self.signal()
+            end = time.monotonic() + DEADLINE
+            while self.process.poll() is None and time.monotonic() < end:
+                self._open_all_gates()  # a test that failed may have left one closed
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(0.02)
+            status = self.process.poll()
+            stderr = self.stderr()
+        finally:
+            self.kill()
+        assert not SANITIZER_REPORT.search(stderr), stderr
+        assert status == 0, f"exit status {status} (None: did not end); stderr: {stderr[-4000:]}"
+
+
+class ProtocolTest(unittest.TestCase):
+    """Base of the tests: servers and clients that end with the test, and checks of replies."""
+
+    maxDiff = None
+
+    def serve(
+        self, scripts: Optional[Dict[str, Script]] = None, *options: str, **rest: Any
+    ) -> Server:
+        server = Server({"echo": ECHO} if scripts is None else scripts, *options, **rest)
+        self.addCleanup(server.stop)
+        return server
+
+    def connect(self, server: Server, timeout: float = DEADLINE) -> Client:
+        client = Client(server.port, timeout)
+        self.addCleanup(client.close)
+        return client
+
+    def start(self, script: Script, *options: str, **setup: Any) -> Tuple[Server, Client, str]:
+        """A server with the model "m", a connection, and the work_id of a task."""
+        server = self.serve({"m": script}, *options)
+        client = self.connect(server)
+        return server, client, client.setup("m", **setup)
+
+    def check_error(
+        self, reply: Json, code: int, work_id: Optional[str] = None, says: str = ""
+    ) -> None:
+        """Checks code, fixed text and the parts of a plain error reply."""
+        self.assertEqual(reply["error"]["code"], code, reply)
+        message = reply["error"]["message"]
+        self.assertTrue(message.startswith(FIXED_TEXTS[code]), reply)
+        rest = message[len(FIXED_TEXTS[code]) :]
+        self.assertTrue(rest == "" or rest.startswith(": "), reply)
+        self.assertIn(says, message)
+        if work_id is not None:
+            self.assertEqual(reply["work_id"], work_id, reply)
+
+    def check_plain_error(self, reply: Json, code: int, work_id: str, says: str = "") -> None:
+        """Checks an error reply that is not the end of a stream."""
+        self.check_error(reply, code, work_id, says)
+        self.assertEqual((reply["object"], reply["data"]), ("None", "None"), reply)
+
+    def check_ok(self, reply: Json, work_id: Optional[str] = None) -> None:
+        self.assertEqual(reply["error"], {"code": 0, "message": ""}, reply)
+        if work_id is not None:
+            self.assertEqual(reply["work_id"], work_id, reply)
+
+    def check_text(self, replies: List[Json], work_id: str, text: str) -> None:
+        """Checks an answer in one piece."""
+        self.assertEqual(len(replies), 1, replies)
+        self.check_ok(replies[0], work_id)
+        self.assertEqual(replies[0]["object"], "llm.utf-8")
+        self.assertEqual(replies[0]["data"], text)
+
+    def check_frames(
+        self, replies: List[Json], work_id: str, text: Optional[str] = None, code: int = 0
+    ) -> str:
+        """Checks a streamed answer: indexes from 0, one closing frame, which carries the error.
+
+        Returns its text, which is checked unless None.
+        """
+        joined = ""
+        for number, reply in enumerate(replies):
+            last = number == len(replies) - 1
+            self.assertEqual(reply["object"], "llm.utf-8.stream", reply)
+            self.assertEqual(reply["work_id"], work_id, reply)
+            self.assertEqual(reply["data"]["index"], number, reply)
+            self.assertIs(reply["data"]["finish"], last, reply)
+            self.assertEqual(reply["data"]["delta"] == "", last, reply)
+            if last and code != 0:
+                self.check_error(reply, code)
+            else:
+                self.check_ok(reply)
+            joined += reply["data"]["delta"]
+        if text is not None:
+            self.assertEqual(joined, text)
+        return joined
+
+
+def request_bytes(work_id: str, action: str, request_id: str = "1", **fields: Any) -> bytes:
+    """A request as ordinary JSON without a newline, for tests of framing."""
+    message = {"request_id": request_id, "work_id": work_id, "action": action, **fields}
+    return json.dumps(message).encode()
+
+
+def memory_kib(process: "subprocess.Popen[bytes]") -> int:
+    """Resident memory of a process."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return int(match[1]) if match else 0

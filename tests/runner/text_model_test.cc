@@ -1,0 +1,202 @@
+#include "runner/text_model.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+
+#include "tests/runner/text_data.h"
+
+namespace runner {
+namespace {
+
+namespace fs = std::filesystem;
+using text_data::bad_model;
+
+// A folder of its own for each test, with a good tokenizer.json in it.
+class TextModelTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = fs::temp_directory_path() /
+              (std::string("text_model_") + test->name() + "_" + std::to_string(::getpid()));
+    fs::create_directories(folder_);
+    write("tokenizer.json", text_data::read("qwen2.tokenizer.json"));
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(folder_ / name, std::ios::binary) << text;
+  }
+  TokenId token(const TextModel& model, std::string_view name) const {
+    return model.tokenizer->find(name).value();
+  }
+  // The message, without the folder in it.
+  std::string refusal() const {
+    std::string text = bad_model([this] { load_text_model(folder_); });
+    const std::string place = folder_.string();
+    const std::size_t found = text.find(place);
+    if (found != std::string::npos) text.erase(found, place.size());
+    return text;
+  }
+
+  fs::path folder_;
+};
+
+TEST(TextModel, OpensTheDemoModel) {
+  const TextModel model =
+      load_text_model(fs::path(SOURCE_DIR) / "tools" / "demo_model" / "tiny-chat");
+  EXPECT_EQ(model.tokenizer_kind, "byte-level BPE");
+  EXPECT_EQ(model.chat_template.name(), "chatml");
+  EXPECT_EQ(model.chat_template.default_system(), "");
+  EXPECT_FALSE(model.stop_tokens.empty());
+  const auto encoder = model.new_prompt_encoder();
+  const auto ids = encoder->encode_turn("Hello!", "");
+  const auto expected = model.tokenizer->encode(
+      "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n", SpecialText::kTokens);
+  EXPECT_EQ(ids, expected);
+  EXPECT_TRUE(encoder->is_stop(model.tokenizer->find("<|im_end|>").value()));
+}
+
+TEST_F(TextModelTest, NeedsOnlyTheTokenizer) {
+  const TextModel model = load_text_model(folder_);
+  EXPECT_EQ(model.stop_tokens, std::vector<TokenId>{token(model, "<|im_end|>")});
+  EXPECT_FALSE(model.generation_config.enable_top_k_sampling.has_value());
+  EXPECT_FALSE(model.generation_config.temperature.has_value());
+}
+
+TEST_F(TextModelTest, ReadsTheTemplateInAllItsPlaces) {
+  const std::string system = "{{ '<|im_start|>system\\nNAME<|im_end|>\\n' }}";
+  const std::string rest =
+      "{{ '<|im_start|>' + r + '\\n' + c + '<|im_end|>' }}"
+      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+  const auto jinja = [&](const std::string& name) {
+    std::string text = system + rest;
+    text.replace(text.find("NAME"), 4, name);
+    return text;
+  };
+  const auto json = [](const std::string& text) {
+    std::string escaped = "\"";
+    for (const char byte : text) (byte == '\\' ? escaped += "\\\\" : escaped += byte);
+    return escaped + "\"";
+  };
+  write("tokenizer_config.json", R"({"chat_template": )" + json(jinja("one")) + "}");
+  EXPECT_EQ(load_text_model(folder_).chat_template.default_system(), "one");
+  write("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": "x"},
+        {"name": "default", "template": )" +
+                                     json(jinja("two")) + "}]}");
+  EXPECT_EQ(load_text_model(folder_).chat_template.default_system(), "two");
+  write("chat_template.jinja", jinja("three"));
+  EXPECT_EQ(load_text_model(folder_).chat_template.default_system(), "three");
+}
+
+TEST_F(TextModelTest, CollectsStopTokens) {
+  write("tokenizer_config.json", R"({"eos_token": {"content": "<|endoftext|>", "lstrip": false}})");
+  write("generation_config.json", R"({"eos_token_id": [7, 5, 7]})");
+  const TextModel model = load_text_model(folder_);
+  EXPECT_EQ(model.stop_tokens, (std::vector<TokenId>{5, 7, token(model, "<|endoftext|>"),
+                                                     token(model, "<|im_end|>")}));
+  write("tokenizer_config.json", R"({"eos_token": "<|endoftext|>"})");
+  write("generation_config.json", R"({"eos_token_id": 3})");
+  EXPECT_EQ(load_text_model(folder_).stop_tokens.front(), 3);
+}
+
+TEST_F(TextModelTest, SamplingDefaultsMeanWhatHuggingFaceMeans) {
+  const auto params = [this](const std::string& json) {
+    write("generation_config.json", json);
+    return load_text_model(folder_).generation_config;
+  };
+  for (const char* json : {"{}", R"({"do_sample": false, "temperature": 0.7, "top_k": 20})"}) {
+    const ModeParams greedy = params(json);
+    EXPECT_EQ(greedy.enable_temperature, false);
+    EXPECT_EQ(greedy.enable_top_k_sampling, false);
+    EXPECT_EQ(greedy.enable_top_p_sampling, false);
+    EXPECT_EQ(greedy.enable_repetition_penalty, false);
+  }
+  const ModeParams all = params(
+      R"({"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.8,
+          "repetition_penalty": 1.5})");
+  EXPECT_EQ(all.enable_temperature, true);
+  EXPECT_EQ(all.temperature, 0.6);
+  EXPECT_EQ(all.enable_top_k_sampling, true);
+  EXPECT_EQ(all.top_k, 20);
+  EXPECT_EQ(all.enable_top_p_sampling, true);
+  EXPECT_EQ(all.top_p, 0.8);
+  EXPECT_EQ(all.enable_repetition_penalty, true);
+  EXPECT_EQ(all.repetition_penalty, 2.25);
+  const ModeParams bare = params(R"({"do_sample": true})");
+  EXPECT_EQ(bare.temperature, 1.0);
+  EXPECT_EQ(bare.top_k, 50);
+  EXPECT_EQ(bare.enable_top_p_sampling, false);
+  const ModeParams everything = params(R"({"do_sample": true, "top_k": 0})");
+  EXPECT_EQ(everything.enable_top_k_sampling, false);
+  EXPECT_EQ(everything.enable_top_p_sampling, true);
+  EXPECT_EQ(everything.top_p, 1.0);
+}
+
+TEST_F(TextModelTest, SaysWhichFileIsWrong) {
+  write("generation_config.json", "{");
+  EXPECT_NE(refusal().find("/generation_config.json: is not a JSON object: "), std::string::npos);
+  write("generation_config.json", R"({"eos_token_id": "x"})");
+  EXPECT_EQ(refusal(),
+            "/generation_config.json: eos_token_id is neither a token id nor a list of them");
+  write("generation_config.json", R"({"do_sample": true, "top_p": 2})");
+  EXPECT_NE(refusal().find("/generation_config.json: "), std::string::npos);
+  write("generation_config.json", "{}");
+  write("tokenizer_config.json", R"({"eos_token": 7})");
+  EXPECT_EQ(refusal(),
+            "/tokenizer_config.json: eos_token is neither a string nor an object with \"content\"");
+  write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "x"}]})");
+  EXPECT_EQ(refusal(),
+            "/tokenizer_config.json: chat_template is a list without one named \"default\"");
+  write("tokenizer_config.json", R"({"chat_template": "{{ '[INST]' }}"})");
+  EXPECT_NE(refusal().find(": chat_template is not ChatML"), std::string::npos);
+  write("tokenizer_config.json", "{}");
+  write("tokenizer.json", R"({"model": {"type": "WordLevel"}})");
+  EXPECT_EQ(refusal(), "/tokenizer.json: model \"WordLevel\" is not supported; supported: BPE");
+}
+
+TEST_F(TextModelTest, RecognisesGitLfsPointers) {
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 11422654\n";
+  write("tokenizer.json", pointer);
+  EXPECT_NE(
+      refusal().find("/tokenizer.json: is a Git LFS pointer, not the file; run `git lfs pull`"),
+      std::string::npos);
+}
+
+TEST_F(TextModelTest, SaysThatTheTokenizerIsMissing) {
+  fs::remove(folder_ / "tokenizer.json");
+  try {
+    load_text_model(folder_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kNotFound);
+    EXPECT_EQ(std::string(error.what()), (folder_ / "tokenizer.json").string() + ": is not there");
+  }
+}
+
+TEST_F(TextModelTest, NeedsTheTokensOfTheTemplate) {
+  std::string json = text_data::read("qwen2.tokenizer.json");
+  for (std::size_t at; (at = json.find("<|im_end|>")) != std::string::npos;) {
+    json.replace(at, 10, "<|im_fin|>");
+  }
+  write("tokenizer.json", json);
+  EXPECT_EQ(refusal(),
+            ": has no chat template, and the tokenizer no token <|im_end|> to go on with ChatML");
+}
+
+TEST_F(TextModelTest, FilesAreBounded) {
+  write("big", std::string(100, 'x'));
+  EXPECT_EQ(read_text_file(folder_ / "big", 100).size(), 100U);
+  EXPECT_NE(
+      bad_model([this] { read_text_file(folder_ / "big", 99); }).find("has more than 99 bytes"),
+      std::string::npos);
+  EXPECT_NE(bad_model([this] { read_text_file(folder_); }).find("is a folder"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace runner
