@@ -48,13 +48,14 @@ class Bench {
     const int rows = options.prompt_tokens + options.new_tokens;
     if (rows > model.shape.context) {
       throw runner::Error(runner::ErrorCode::kBadOption,
-                          std::to_string(rows) + " tokens (prompt and new) do not fit the context "
-                          "of " + std::to_string(model.shape.context) + "; raise --context?");
+                          std::to_string(rows) +
+                              " tokens (prompt and new) do not fit the context "
+                              "of " +
+                              std::to_string(model.shape.context) + "; raise --context?");
     }
     std::mt19937 random(1);
     for (int i = 0; i < options.prompt_tokens; ++i) {
-      append_row(static_cast<runner::TokenId>(random() %
-                                              static_cast<unsigned>(model.shape.vocab)));
+      append_row(static_cast<runner::TokenId>(random() % static_cast<unsigned>(model.shape.vocab)));
     }
   }
 
@@ -124,8 +125,8 @@ int bench(const BenchOptions& options, ModelLoader& loader) {
         "{\"model\":%s,\"engine\":%s,\"prompt_tokens\":%d,\"new_tokens\":%d,\"runs\":%d,"
         "\"load_ms\":%.1f,\"prefill_tps\":%s,\"decode_tps\":%s,\"peak_memory_mib\":%.1f}\n",
         protocol::json_string(model->name).c_str(), protocol::json_string(model->engine).c_str(),
-        options.prompt_tokens, options.new_tokens, options.runs, load_ms,
-        to_json(prefill).c_str(), to_json(decode).c_str(), peak_mib);
+        options.prompt_tokens, options.new_tokens, options.runs, load_ms, to_json(prefill).c_str(),
+        to_json(decode).c_str(), peak_mib);
     return 0;
   }
   std::printf("model        %s (engine %s)\n", model->name.c_str(), model->engine.c_str());

@@ -78,8 +78,8 @@ class Runner {
       prefix_ = std::make_shared<const runner::SoftPrefix>(
           runner::read_soft_prefix_file(options.soft_prefix, model_->shape.hidden));
     }
-    system_ = !options.system.empty() ? options.system
-                                      : model_->mode_param.system_prompt.value_or("");
+    system_ =
+        !options.system.empty() ? options.system : model_->mode_param.system_prompt.value_or("");
   }
 
   void continue_ids() {

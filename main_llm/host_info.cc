@@ -62,8 +62,8 @@ std::string eth_info_json() {
     const std::string name = entry->ifa_name;
     if (json.size() > 1) json += ',';
     json += "{\"name\":" + protocol::json_string(name) + ",\"ip\":" + protocol::json_string(ip) +
-            ",\"speed\":" +
-            protocol::json_string(read_line("/sys/class/net/" + name + "/speed")) + "}";
+            ",\"speed\":" + protocol::json_string(read_line("/sys/class/net/" + name + "/speed")) +
+            "}";
   }
   return json + "]";
 }
@@ -85,10 +85,9 @@ std::string HostInfo::hwinfo_json() {
   total_ticks_ = total;
 
   const Memory memory = host_memory();
-  const auto used =
-      memory.total_kib == 0
-          ? 0
-          : (memory.total_kib - memory.available_kib) * 100 / memory.total_kib;
+  const auto used = memory.total_kib == 0
+                        ? 0
+                        : (memory.total_kib - memory.available_kib) * 100 / memory.total_kib;
   return "{\"temperature\":" + std::to_string(number_behind(temperature, "").value_or(0)) +
          ",\"cpu_loadavg\":" + std::to_string(load) + ",\"mem\":" + std::to_string(used) +
          ",\"eth_info\":" + eth_info_json() + "}";
@@ -104,9 +103,9 @@ std::string cmminfo_json() {
   const auto remain = number_behind(last, "remain=");
   const Memory memory = host_memory();
   const bool cmm = total && used && remain;
-  return "{\"total\":" + std::to_string(cmm ? *total : memory.total_kib) + ",\"used\":" +
-         std::to_string(cmm ? *used : memory.total_kib - memory.available_kib) + ",\"remain\":" +
-         std::to_string(cmm ? *remain : memory.available_kib) + "}";
+  return "{\"total\":" + std::to_string(cmm ? *total : memory.total_kib) +
+         ",\"used\":" + std::to_string(cmm ? *used : memory.total_kib - memory.available_kib) +
+         ",\"remain\":" + std::to_string(cmm ? *remain : memory.available_kib) + "}";
 }
 
 }  // namespace main_llm

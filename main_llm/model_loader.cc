@@ -1,7 +1,5 @@
 #include "main_llm/model_loader.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -11,6 +9,7 @@
 #include <utility>
 
 #include "protocol/json_writer.h"
+#include "protocol/log.h"
 #include "runner/cpu/cpu_engine.h"
 #include "runner/cpu/cpu_weights.h"
 #include "runner/cpu/thread_pool.h"
@@ -40,9 +39,9 @@ std::string choose_engine(const std::string& asked, const runner::ModelLocation&
   const bool for_npu = names_axmodels && !has_config;
   if (asked == "ax" || asked == "axcl" || (asked == "auto" && for_npu)) {
     const std::string engine = asked == "auto" ? "ax" : asked;
-    throw runner::Error(runner::ErrorCode::kNotBuilt,
-                        "model \"" + location.name + "\" needs engine " + engine +
-                            ", which is not built into this program");
+    throw runner::Error(runner::ErrorCode::kNotBuilt, "model \"" + location.name +
+                                                          "\" needs engine " + engine +
+                                                          ", which is not built into this program");
   }
   if (!has_config) {
     throw runner::Error(runner::ErrorCode::kBadModel,
@@ -83,7 +82,7 @@ class RealModelLoader : public ModelLoader {
                                               ? runner::read_mode_file(*location.mode_json).json
                                               : made_up_mode_json(location.name)});
       } catch (const runner::Error& error) {
-        spdlog::warn("model {} is not listed: {}", location.name, error.what());
+        protocol::log_warn("model ", location.name, " is not listed: ", error.what());
       }
     }
     return listing;
@@ -101,8 +100,8 @@ class RealModelLoader : public ModelLoader {
            ",\"engine\":" + quoted(found.engine) + ",\"model_type\":" + quoted(config.model_type) +
            ",\"hidden_size\":" + std::to_string(config.hidden) +
            ",\"num_layers\":" + std::to_string(config.layers) +
-           ",\"vocab_size\":" + std::to_string(config.vocab) +
-           ",\"context_length\":" + std::to_string(std::min(config.max_positions, options_.context)) +
+           ",\"vocab_size\":" + std::to_string(config.vocab) + ",\"context_length\":" +
+           std::to_string(std::min(config.max_positions, options_.context)) +
            ",\"max_position_embeddings\":" + std::to_string(config.max_positions) +
            ",\"intermediate_size\":" + std::to_string(config.intermediate) +
            ",\"num_heads\":" + std::to_string(config.heads) +
@@ -120,12 +119,12 @@ class RealModelLoader : public ModelLoader {
   FoundModel find(const std::string& name, bool allow_path) const {
     FoundModel found;
     std::error_code error;
-    const bool is_path = allow_path && (name.find('/') != std::string::npos ||
-                                        fs::is_directory(name, error));
+    const bool is_path =
+        allow_path && (name.find('/') != std::string::npos || fs::is_directory(name, error));
     found.location = is_path ? runner::model_at(name) : runner::find_model(name, options_.roots);
     if (found.location.mode_json) found.mode = runner::read_mode_file(*found.location.mode_json);
-    found.engine = choose_engine(options_.engine, found.location,
-                                 found.mode && found.mode->names_axmodels);
+    found.engine =
+        choose_engine(options_.engine, found.location, found.mode && found.mode->names_axmodels);
     return found;
   }
 
@@ -137,8 +136,8 @@ class RealModelLoader : public ModelLoader {
     if (text.tokenizer->vocab() > cpu.shape.vocab) {
       throw runner::Error(runner::ErrorCode::kBadModel,
                           directory.string() + ": the tokenizer has ids up to " +
-                              std::to_string(text.tokenizer->vocab() - 1) +
-                              ", the model only " + std::to_string(cpu.shape.vocab) + " rows");
+                              std::to_string(text.tokenizer->vocab() - 1) + ", the model only " +
+                              std::to_string(cpu.shape.vocab) + " rows");
     }
     if (!threads_) threads_ = std::make_shared<runner::ThreadPool>(thread_count());
 

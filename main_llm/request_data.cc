@@ -23,8 +23,8 @@ using simdjson::dom::element;
 
 [[noreturn]] void throw_bad_setup(std::string_view key, element value, std::string_view expected) {
   throw protocol::Error(WireCode::kModelLoading, "\"" + std::string(key) + "\" is " +
-                                                     runner::excerpt(simdjson::minify(value)) + ", expected " +
-                                                     std::string(expected));
+                                                     runner::excerpt(simdjson::minify(value)) +
+                                                     ", expected " + std::string(expected));
 }
 
 bool get_object(const protocol::JsonDocument& document, simdjson::dom::object& object) {
@@ -170,8 +170,8 @@ InferenceInput parse_whole_input(const Request& request) {
 }
 
 protocol::StreamFrame parse_stream_input(const Request& request) {
-  if (request.data_kind == DataKind::kAbsent || request.data_kind == DataKind::kNull) {
-    throw protocol::Error(WireCode::kModelRun, "empty input: \"data\" is missing");
+  if (request.data.empty()) {
+    throw protocol::Error(WireCode::kModelRun, "empty input: \"data\" is missing or empty");
   }
   auto parsed = protocol::parse_stream_frame(request.data);
   if (auto* error = std::get_if<protocol::StreamInputError>(&parsed)) {

@@ -21,8 +21,8 @@ struct SetupRequest {
   std::vector<std::string> inputs = {"llm.utf-8"};
   bool enoutput = true;
   std::string prompt;
-  std::optional<std::uint64_t> seed;  // random for each inference when absent
-  runner::ModeParams params;          // overrides of the model's mode_param
+  std::optional<std::uint64_t> seed;       // random for each inference when absent
+  runner::ModeParams params;               // overrides of the model's mode_param
   std::optional<std::string> soft_prefix;  // raw JSON; needs the model's hidden size
 };
 

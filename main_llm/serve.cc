@@ -1,7 +1,5 @@
 #include "main_llm/serve.h"
 
-#include <spdlog/spdlog.h>
-
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
@@ -13,6 +11,7 @@
 
 #include "main_llm/sys_unit.h"
 #include "main_llm/unit.h"
+#include "protocol/log.h"
 #include "protocol/tcp_gateway.h"
 
 namespace main_llm {
@@ -85,13 +84,13 @@ int serve(const ServeOptions& options, ModelLoader& loader) {
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
-    spdlog::info("signal {}: ending", signal);
+    protocol::log_info("signal ", signal, ": ending");
     // The gateway stays until the tasks have written their last frames.
     unit.drop_tasks([&] { boost::asio::post(io, [&] { gateway.close(); }); });
   });
 
   std::cout << "listening on " << options.listen << ':' << gateway.port() << std::endl;
-  spdlog::info("listening on {}:{}", options.listen, gateway.port());
+  protocol::log_info("listening on ", options.listen, ":", gateway.port());
   io.run();
   return 0;
 }

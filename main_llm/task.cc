@@ -1,13 +1,13 @@
 #include "main_llm/task.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <vector>
 
 #include "main_llm/error_map.h"
 #include "protocol/json_writer.h"
+#include "protocol/log.h"
 #include "runner/error.h"
 #include "runner/random_seed.h"
 
@@ -26,9 +26,9 @@ runner::GenerationOptions generation_options(const SetupRequest& setup,
       runner::sampler_options(model.generation_config, model.mode_param, setup.params);
   const runner::ModeParams params = runner::merge(model.mode_param, setup.params);
   if (params.max_token_len && *params.max_token_len < 1) {
-    throw runner::Error(runner::ErrorCode::kBadOption,
-                        "max_token_len is " + std::to_string(*params.max_token_len) +
-                            ", expected at least 1");
+    throw runner::Error(
+        runner::ErrorCode::kBadOption,
+        "max_token_len is " + std::to_string(*params.max_token_len) + ", expected at least 1");
   }
   options.max_total_tokens = params.max_token_len.value_or(0);
   (void)runner::Sampler(options.sampler, 0);  // throws on values out of range
@@ -73,7 +73,7 @@ AnswerTarget Task::target_of(const protocol::ReplySinkPtr& sink,
 }
 
 void Task::fail(AnswerTarget target, const protocol::WireError& error) {
-  spdlog::warn("{}: request {} refused: {}", work_id_, target.request_id, error.message);
+  protocol::log_warn(work_id_, ": request ", target.request_id, " refused: ", error.message);
   Answer(std::move(target), host_).fail(error);
 }
 
@@ -86,9 +86,8 @@ void Task::infer(const protocol::Request& request, const protocol::ReplySinkPtr&
     if (!input) return;
     Job job;
     job.text = decode_input_text(std::move(input->text), request.object);
-    job.prefix = input->soft_prefix
-                     ? parse_soft_prefix(*input->soft_prefix, model_->shape.hidden)
-                     : default_prefix_;
+    job.prefix = input->soft_prefix ? parse_soft_prefix(*input->soft_prefix, model_->shape.hidden)
+                                    : default_prefix_;
     job.target = target;
     enqueue(std::move(job));
   } catch (...) {
@@ -127,9 +126,9 @@ std::optional<InferenceInput> Task::collect(const protocol::Request& request,
   }
   if (pushed_out) {
     fail(target_of(pushed_out->key.first, pushed_out->key.second),
-         protocol::make_error(WireCode::kStreamIndex,
-                              "given up: more than " + std::to_string(kMaxOpenStreams) +
-                                  " inputs were begun and not finished"));
+         protocol::make_error(WireCode::kStreamIndex, "given up: more than " +
+                                                          std::to_string(kMaxOpenStreams) +
+                                                          " inputs were begun and not finished"));
   }
   return whole;
 }
@@ -170,9 +169,12 @@ void Task::sender_gone(const protocol::ReplySinkPtr& sink) {
     std::erase_if(streams_, [&](const OpenStream& open) { return open.key.first == sink; });
   }
   if (host_.has_subscribers(work_id_)) return;
-  // Those that wait are skipped when their turn comes.
   const std::lock_guard lock(jobs_mutex_);
   if (running_ && running_sink_ == sink) running_->request_stop();
+  const auto dropped =
+      std::erase_if(waiting_, [&](const Job& job) { return job.target.sink == sink; });
+  if (dropped > 0)
+    protocol::log_info(work_id_, ": ", dropped, " waiting requests of a gone sender dropped");
 }
 
 void Task::close() {
@@ -204,7 +206,8 @@ void Task::run() {
     std::optional<Ending> ending;
     Answer answer(job.target, host_);
     if (is_abandoned(job)) {
-      spdlog::info("{}: request {} dropped: its sender has gone", work_id_, job.target.request_id);
+      protocol::log_info(work_id_, ": request ", job.target.request_id,
+                         " dropped: its sender has gone");
     } else {
       ending = run_job(job, answer);
     }
@@ -231,7 +234,7 @@ Task::Ending Task::run_job(const Job& job, Answer& answer) {
     return {generate(job, answer), std::nullopt};
   } catch (...) {
     auto error = to_wire_error(std::current_exception(), WireCode::kModelRun);
-    spdlog::error("{}: request {} failed: {}", work_id_, job.target.request_id, error.message);
+    protocol::log_error(work_id_, ": request ", job.target.request_id, " failed: ", error.message);
     return {"", std::move(error)};
   }
 }
@@ -249,13 +252,14 @@ std::string Task::generate(const Job& job, Answer& answer) {
       job.text, job.prefix, options, [&](std::string_view text) { answer.delta(text); },
       job.stop.get_token());
   const auto new_tokens = result.tokens.size();
-  spdlog::info(
-      "{}: request {} prompt_rows={} computed_rows={} new_tokens={} first_token_ms={:.1f} "
-      "decode_tps={:.1f} finish={}",
-      work_id_, job.target.request_id, result.prompt_rows, result.computed_rows, new_tokens,
-      result.first_token_ms,
-      result.decode_ms > 0 ? static_cast<double>(new_tokens) * 1000 / result.decode_ms : 0.0,
-      runner::to_string(result.finish));
+  const auto tokens_per_second =
+      result.decode_ms > 0 ? static_cast<double>(new_tokens) * 1000 / result.decode_ms : 0;
+  protocol::log_info(work_id_, ": request ", job.target.request_id,
+                     " prompt_rows=", result.prompt_rows, " computed_rows=", result.computed_rows,
+                     " new_tokens=", new_tokens,
+                     " first_token_ms=", std::lround(result.first_token_ms),
+                     " decode_tps=", std::lround(tokens_per_second),
+                     " finish=", runner::to_string(result.finish));
   return std::move(result.text);
 }
 

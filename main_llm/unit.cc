@@ -1,7 +1,5 @@
 #include "main_llm/unit.h"
 
-#include <spdlog/spdlog.h>
-
 #include <array>
 #include <charconv>
 #include <exception>
@@ -9,6 +7,7 @@
 
 #include "main_llm/error_map.h"
 #include "protocol/json_writer.h"
+#include "protocol/log.h"
 
 namespace main_llm {
 namespace {
@@ -35,7 +34,7 @@ std::optional<int> work_number(std::string_view work_id) {
 void send_reply(const protocol::ReplySinkPtr& sink, const std::string& request_id,
                 const std::string& work_id, protocol::WireError error = {}) {
   if (error.code != WireCode::kOk) {
-    spdlog::warn("request {} for {} refused: {}", request_id, work_id, error.message);
+    protocol::log_warn("request ", request_id, " for ", work_id, " refused: ", error.message);
   }
   protocol::Reply reply;
   reply.request_id = request_id;
@@ -77,8 +76,8 @@ Unit::Action Unit::find_action(std::string_view name) {
 }
 
 void Unit::handle(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
-  spdlog::debug("{} {} request_id={} object={}", request.work_id, request.action,
-                request.request_id, request.object);
+  protocol::log_debug(request.work_id, " ", request.action, " request_id=", request.request_id,
+                      " object=", request.object);
   try {
     if (const Action action = find_action(request.action)) {
       (this->*action)(request, sink);
@@ -98,15 +97,15 @@ void Unit::setup(const protocol::Request& request, const protocol::ReplySinkPtr&
   {
     const std::lock_guard lock(jobs_mutex_);
     if (waiting_setups_ == kMaxWaitingSetups) {
-      throw protocol::Error(WireCode::kModelLoading, std::to_string(kMaxWaitingSetups) +
-                                                         " setups are waiting already");
+      throw protocol::Error(WireCode::kModelLoading,
+                            std::to_string(kMaxWaitingSetups) + " setups are waiting already");
     }
     ++waiting_setups_;
   }
   post([this, setup = std::move(setup), request_id = request.request_id, sink] {
     try {
       const std::string work_id = run_setup(setup);
-      spdlog::info("{}: set up with model {}", work_id, setup.model);
+      protocol::log_info(work_id, ": set up with model ", setup.model);
       send_reply(sink, request_id, work_id);
     } catch (...) {
       send_reply(sink, request_id, "llm",
@@ -258,7 +257,7 @@ void Unit::retire(std::shared_ptr<Task> task) {
     const std::string work_id = task->work_id();
     task.reset();  // waits for its last frame, which still needs the host
     host_.release_task(work_id);
-    spdlog::info("{}: gone", work_id);
+    protocol::log_info(work_id, ": gone");
   });
 }
 

@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
@@ -12,6 +11,7 @@
 #include <string_view>
 #include <variant>
 
+#include "protocol/log.h"
 #include "protocol/message.h"
 
 namespace protocol {
@@ -116,7 +116,7 @@ void Connection::start() {
                                          if (const auto self = weak.lock()) self->flush();
                                        });
                                      });
-  spdlog::debug("{}: connected", peer_);
+  log_debug(peer_, ": connected");
   read();
 }
 
@@ -145,7 +145,7 @@ void Connection::take_bytes(std::size_t count) {
       if (!socket_.is_open()) return;
     }
   } catch (const std::exception& error) {
-    spdlog::error("{}: a request failed: {}", peer_, error.what());
+    log_error(peer_, ": a request failed: ", error.what());
     return end("an internal error");
   }
   read();
@@ -153,27 +153,27 @@ void Connection::take_bytes(std::size_t count) {
 
 void Connection::answer_frame(const Frame& frame) {
   if (frame.kind == Frame::Kind::kReset) {
-    spdlog::warn("{}: framing reset", peer_);
+    log_warn(peer_, ": framing reset");
     outbox_->send(error_line("0", make_error(WireCode::kFramingReset)));
     return;
   }
   std::variant<Request, BadRequest> parsed = parse_frame(frame);
   if (const auto* bad = std::get_if<BadRequest>(&parsed)) {
-    spdlog::warn("{}: not a request: {}", peer_, bad->detail);
+    log_warn(peer_, ": not a request: ", bad->detail);
     outbox_->send(error_line(bad->request_id, make_error(WireCode::kJsonFormat, bad->detail)));
     return;
   }
   Request& request = std::get<Request>(parsed);
-  spdlog::debug("{}: request {} {} {}, {} bytes", peer_, request.request_id, request.work_id,
-                request.action, frame.json.size());
+  log_debug(peer_, ": request ", request.request_id, " ", request.work_id, " ", request.action,
+            ", ", frame.json.size(), " bytes");
   handler_(std::move(request), outbox_);
 }
 
 void Connection::flush() {
   if (!socket_.is_open()) return;
   if (outbox_->overflowed()) {
-    spdlog::warn("{}: cut off: over {} bytes of replies wait to be read", peer_,
-                 options_.max_queued_reply_bytes);
+    log_warn(peer_, ": cut off: over ", options_.max_queued_reply_bytes,
+             " bytes of replies wait to be read");
     return end("it does not read its replies");
   }
   if (is_waiting_to_write_) return;
@@ -209,7 +209,7 @@ void Connection::write_lines(error_code& error) {
 }
 
 void Connection::input_ended() {
-  spdlog::debug("{}: sends no more", peer_);
+  log_debug(peer_, ": sends no more");
   input_ended_ = true;
   last_write_ = Clock::now();
   watch_half_closed();
@@ -242,7 +242,7 @@ bool Connection::has_hung_up() {
 
 void Connection::end(const std::string& cause) {
   if (!socket_.is_open()) return;
-  spdlog::debug("{}: gone: {}", peer_, cause);
+  log_debug(peer_, ": gone: ", cause);
   shut();
   ended_(shared_from_this());
 }

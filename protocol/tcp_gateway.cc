@@ -1,7 +1,5 @@
 #include "protocol/tcp_gateway.h"
 
-#include <spdlog/spdlog.h>
-
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -11,6 +9,7 @@
 #include <exception>
 #include <set>
 
+#include "protocol/log.h"
 #include "protocol/message.h"
 #include "protocol/tcp_connection.h"
 
@@ -72,7 +71,7 @@ class TcpGateway::Impl : public std::enable_shared_from_this<Impl> {
  private:
   void accept_later(const error_code& error) {
     if (!std::exchange(accept_failing_, true)) {
-      spdlog::warn("cannot accept connections: {}; trying on", error.message());
+      log_warn("cannot accept connections: ", error.message(), "; trying on");
     }
     retry_timer_.expires_after(kAcceptRetryInterval);
     retry_timer_.async_wait([self = shared_from_this()](error_code cancelled) {
@@ -91,14 +90,14 @@ class TcpGateway::Impl : public std::enable_shared_from_this<Impl> {
       connections_.insert(connection);
       connection->start();
     } catch (const std::exception& error) {
-      spdlog::error("a new connection failed: {}", error.what());
+      log_error("a new connection failed: ", error.what());
     }
   }
 
   void refuse(tcp::socket socket) {
     const std::string detail =
         std::to_string(options_.max_connections) + " clients are connected, the most allowed";
-    spdlog::warn("a client was refused: {}", detail);
+    log_warn("a client was refused: ", detail);
     Reply reply;
     reply.request_id = "0";
     reply.work_id = "sys";
@@ -113,7 +112,7 @@ class TcpGateway::Impl : public std::enable_shared_from_this<Impl> {
     try {
       gone_(connection->outbox());
     } catch (const std::exception& error) {
-      spdlog::error("a client's going was not dealt with: {}", error.what());
+      log_error("a client's going was not dealt with: ", error.what());
     }
   }
 

@@ -145,8 +145,9 @@ void BpeTokenizer::add_merges(const TokenizerJson& json) {
   for (std::size_t rank = 0; rank < json.merges.size(); ++rank) {
     const auto& [left, right] = json.merges[rank];
     (together = left) += right;
-    merges_.add(id_of(left, rank), id_of(right, rank), static_cast<std::uint32_t>(rank),
-                id_of(together, rank));
+    const TokenId left_id = id_of(left, rank);
+    const TokenId right_id = id_of(right, rank);
+    merges_.add(left_id, right_id, static_cast<std::uint32_t>(rank), id_of(together, rank));
   }
 }
 

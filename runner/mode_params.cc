@@ -108,10 +108,10 @@ SamplerOptions sampler_options(const ModeParams& generation_config, const ModePa
   SamplerOptions options;
   options.enable_temperature = enabled(&ModeParams::enable_temperature,
                                        setup.temperature.has_value(), options.enable_temperature);
-  options.enable_top_p = enabled(&ModeParams::enable_top_p_sampling, setup.top_p.has_value(),
-                                 options.enable_top_p);
-  options.enable_top_k = enabled(&ModeParams::enable_top_k_sampling, setup.top_k.has_value(),
-                                 options.enable_top_k);
+  options.enable_top_p =
+      enabled(&ModeParams::enable_top_p_sampling, setup.top_p.has_value(), options.enable_top_p);
+  options.enable_top_k =
+      enabled(&ModeParams::enable_top_k_sampling, setup.top_k.has_value(), options.enable_top_k);
   options.enable_repetition_penalty =
       enabled(&ModeParams::enable_repetition_penalty, false, options.enable_repetition_penalty);
   options.temperature = static_cast<float>(values.temperature.value_or(options.temperature));

@@ -26,8 +26,8 @@ bool folder_exists(const fs::path& path) {
 void check_name(std::string_view name) {
   if (name.empty() || name == "." || name.find('/') != std::string_view::npos ||
       name.find("..") != std::string_view::npos || name.find('\0') != std::string_view::npos) {
-    throw Error(ErrorCode::kBadOption, "model name \"" + std::string(name) +
-                                           "\" is empty or contains '/', '..' or NUL");
+    throw Error(ErrorCode::kBadOption,
+                "model name \"" + std::string(name) + "\" is empty or contains '/', '..' or NUL");
   }
 }
 
@@ -56,8 +56,7 @@ std::optional<fs::path> first_description(const std::string& name,
 // In the order of StackFlow: beside the files, the folder of descriptions, the configuration, the
 // shared data; and beside the model's folder, where a HuggingFace folder is left as it came.
 std::vector<fs::path> description_folders(const fs::path& root, const std::string& name) {
-  return {root / name,          root / "models",      root / ".." / "etc",
-          root / ".." / "share", root};
+  return {root / name, root / "models", root / ".." / "etc", root / ".." / "share", root};
 }
 
 }  // namespace
@@ -69,9 +68,11 @@ ModelLocation find_model(std::string_view name, const ModelRoots& roots) {
   for (const fs::path& root : roots) {
     const fs::path directory = root / location.name;
     if (!location.mode_json) {
-      location.mode_json = first_description(location.name, description_folders(root, location.name));
+      location.mode_json =
+          first_description(location.name, description_folders(root, location.name));
     }
-    if (folder_exists(directory) && (location.mode_json || file_exists(directory / "config.json"))) {
+    if (folder_exists(directory) &&
+        (location.mode_json || file_exists(directory / "config.json"))) {
       location.directory = directory;
       return location;
     }
@@ -132,8 +133,7 @@ ModeFile read_mode_file(const fs::path& path) {
   } catch (const Error& bad) {
     throw Error(ErrorCode::kBadModel, path.string() + ": " + bad.what());
   }
-  mode.names_axmodels =
-      mode_param.at_key("template_filename_axmodel").error() == simdjson::SUCCESS;
+  mode.names_axmodels = mode_param.at_key("template_filename_axmodel").error() == simdjson::SUCCESS;
   return mode;
 }
 

@@ -19,9 +19,9 @@ struct ModelLocation {
 
 // A mode json, read and checked.
 struct ModeFile {
-  std::string json;              // the whole text
-  ModeParams params;             // of its mode_param
-  bool names_axmodels = false;   // made for an NPU
+  std::string json;             // the whole text
+  ModeParams params;            // of its mode_param
+  bool names_axmodels = false;  // made for an NPU
 };
 
 using ModelRoots = std::vector<std::filesystem::path>;

@@ -53,18 +53,17 @@ void Session::check_fit(std::size_t turn_tokens, const SoftPrefix* prefix) const
   }
   if (prefix == nullptr) return;
   if (prefix->hidden() != shape().hidden) {
-    throw Error(ErrorCode::kBadSoftPrefix,
-                "the soft prefix has " + std::to_string(prefix->hidden()) +
-                    " values per row, the model's hidden_size is " +
-                    std::to_string(shape().hidden));
+    throw Error(ErrorCode::kBadSoftPrefix, "the soft prefix has " +
+                                               std::to_string(prefix->hidden()) +
+                                               " values per row, the model's hidden_size is " +
+                                               std::to_string(shape().hidden));
   }
   const auto prefix_rows = static_cast<std::size_t>(prefix->rows());
   if (prefix_rows + prompt_tokens > context) {
-    throw Error(ErrorCode::kBadSoftPrefix,
-                std::to_string(prefix_rows) + " soft prefix rows + " +
-                    std::to_string(prompt_tokens) + " prompt tokens = " +
-                    std::to_string(prefix_rows + prompt_tokens) + ", context_length is " +
-                    std::to_string(context));
+    throw Error(ErrorCode::kBadSoftPrefix, std::to_string(prefix_rows) + " soft prefix rows + " +
+                                               std::to_string(prompt_tokens) + " prompt tokens = " +
+                                               std::to_string(prefix_rows + prompt_tokens) +
+                                               ", context_length is " + std::to_string(context));
   }
 }
 

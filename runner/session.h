@@ -42,8 +42,8 @@ struct GenerationResult {
   FinishReason finish = FinishReason::kCancelled;
   std::vector<TokenId> tokens;  // generated ones, without the stop token
   std::string text;
-  int prompt_rows = 0;       // soft prefix rows and tokens before the answer
-  int computed_rows = 0;     // of these, the rows not taken over from an earlier inference
+  int prompt_rows = 0;        // soft prefix rows and tokens before the answer
+  int computed_rows = 0;      // of these, the rows not taken over from an earlier inference
   double first_token_ms = 0;  // from the call to the logits of the first token
   double decode_ms = 0;       // from there to the end
 };

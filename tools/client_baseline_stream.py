@@ -18,8 +18,10 @@ def check(client: StackFlowClient, options: argparse.Namespace) -> str:
     with greedy_task(client, options, TEXT_STREAM) as task:
         print(f"> {options.prompt}\n  ", end="", flush=True)
         request_id = client.send_inference(task, options.prompt, stream_input=True)
-        answer = client.read_answer(request_id, lambda piece: print(piece, end="", flush=True))
-        print()
+        try:
+            answer = client.read_answer(request_id, lambda piece: print(piece, end="", flush=True))
+        finally:
+            print()
         require_frames(answer, task)
     pieces, first = len(answer.deltas), answer.deltas[0][0]
     return f"{pieces} pieces, the first after {first:.2f} s, all in {answer.seconds:.2f} s"

@@ -84,20 +84,27 @@ class CpuEngine : public Engine {
     });
   }
 
-  // This thread's share of y = x W^T + bias.
-  static void multiply(Lease& lease, int part, int rows, Rows& x, const Matrix& w,
-                       const std::vector<float>& bias, Rows& y, bool add = false) {
-    const Range range = share(w.rows, part, lease.threads(), kShareFloats);
-    kernels::matmul({.x = x.at(0),
+  // y = x W^T + bias, or y += that.
+  struct Product {
+    Rows& x;  // packed
+    const Matrix& w;
+    std::span<const float> bias;  // empty for none
+    Rows& y;
+    bool add = false;
+  };
+  // One thread's share of a product's columns.
+  void multiply(int part, int rows, const Product& product) const {
+    const Range range = share(product.w.rows, part, threads_->threads(), kShareFloats);
+    kernels::matmul({.x = product.x.at(0),
                      .rows = rows,
-                     .w = w.values.data(),
-                     .columns = w.columns,
+                     .w = product.w.values.data(),
+                     .columns = product.w.columns,
                      .first = range.first,
                      .last = range.last,
-                     .bias = bias.empty() ? nullptr : bias.data(),
-                     .y = y.at(0),
-                     .y_stride = y.width(),
-                     .add = add});
+                     .bias = product.bias.empty() ? nullptr : product.bias.data(),
+                     .y = product.y.at(0),
+                     .y_stride = product.y.width(),
+                     .add = product.add});
   }
 
   std::shared_ptr<const CpuWeights> weights_;
@@ -120,7 +127,7 @@ class CpuEngine : public Engine {
   Rows packed_heads_;
   Rows scores_;  // kernels::kWeightedRows rows of context each
 
-  std::vector<float> logits_;  // [vocab]
+  Rows logits_;  // [1, vocab]
 };
 
 CpuEngine::CpuEngine(std::shared_ptr<const CpuWeights> weights, std::shared_ptr<ThreadPool> threads)
@@ -141,7 +148,7 @@ CpuEngine::CpuEngine(std::shared_ptr<const CpuWeights> weights, std::shared_ptr<
       packed_heads_(threads_->threads(),
                     kernels::kWeightedRows * kernels::packed_width(config_.head_dim)),
       scores_(threads_->threads(), kernels::kWeightedRows * to_size(weights_->shape.context)),
-      logits_(to_size(config_.vocab)) {}
+      logits_(1, to_size(config_.vocab)) {}
 
 Logits CpuEngine::prefill(EmbeddingView rows, KvCache& cache, std::stop_token stop) {
   check_room(rows.rows(), cache);
@@ -191,9 +198,9 @@ void CpuEngine::attention(Lease& lease, int layer, int rows, CpuKvCache& cache) 
   for_each_row(lease, rows,
                [&](int row, int part) { normalize_and_pack(row, weights.attention_norm, part); });
   lease.run([&](int part) {
-    multiply(lease, part, rows, packed_hidden_, weights.query, weights.query_bias, query_);
-    multiply(lease, part, rows, packed_hidden_, weights.key, weights.key_bias, key_);
-    multiply(lease, part, rows, packed_hidden_, weights.value, weights.value_bias, value_);
+    multiply(part, rows, {packed_hidden_, weights.query, weights.query_bias, query_});
+    multiply(part, rows, {packed_hidden_, weights.key, weights.key_bias, key_});
+    multiply(part, rows, {packed_hidden_, weights.value, weights.value_bias, value_});
   });
   for_each_row(lease, rows, [&](int row, int) { rotate_and_store(row, layer, cache); });
   const int group = config_.heads / config_.kv_heads;
@@ -208,7 +215,7 @@ void CpuEngine::attention(Lease& lease, int layer, int rows, CpuKvCache& cache) 
     kernels::pack_row(attended_.row(row), packed_attended_.at(row));
   });
   lease.run([&](int part) {
-    multiply(lease, part, rows, packed_attended_, weights.attention_output, {}, hidden_, true);
+    multiply(part, rows, {packed_attended_, weights.attention_output, {}, hidden_, true});
   });
 }
 
@@ -216,8 +223,8 @@ void CpuEngine::mlp(Lease& lease, const LayerWeights& layer, int rows) {
   for_each_row(lease, rows,
                [&](int row, int part) { normalize_and_pack(row, layer.mlp_norm, part); });
   lease.run([&](int part) {
-    multiply(lease, part, rows, packed_hidden_, layer.gate, {}, gate_);
-    multiply(lease, part, rows, packed_hidden_, layer.up, {}, up_);
+    multiply(part, rows, {packed_hidden_, layer.gate, {}, gate_});
+    multiply(part, rows, {packed_hidden_, layer.up, {}, up_});
     const Range range = share(config_.intermediate, part, lease.threads(), kShareFloats);
     for (int row = 0; row < rows; ++row) {
       kernels::silu_multiply({gate_.at(row) + range.first, to_size(range.count())},
@@ -228,26 +235,15 @@ void CpuEngine::mlp(Lease& lease, const LayerWeights& layer, int rows) {
     kernels::pack_row(gate_.row(row), packed_intermediate_.at(row));
   });
   lease.run([&](int part) {
-    multiply(lease, part, rows, packed_intermediate_, layer.down, {}, hidden_, true);
+    multiply(part, rows, {packed_intermediate_, layer.down, {}, hidden_, true});
   });
 }
 
 Logits CpuEngine::logits(Lease& lease, int row) {
   if (row != 0) std::ranges::copy(hidden_.row(row), hidden_.at(0));
   normalize_and_pack(0, weights_->final_norm, 0);
-  const Matrix& output = weights_->output;
-  lease.run([&](int part) {
-    const Range range = share(output.rows, part, lease.threads(), kShareFloats);
-    kernels::matmul({.x = packed_hidden_.at(0),
-                     .rows = 1,
-                     .w = output.values.data(),
-                     .columns = output.columns,
-                     .first = range.first,
-                     .last = range.last,
-                     .y = logits_.data(),
-                     .y_stride = logits_.size()});
-  });
-  return std::span<const float>(logits_);
+  lease.run([&](int part) { multiply(part, 1, {packed_hidden_, weights_->output, {}, logits_}); });
+  return std::span<const float>(logits_.row(0));
 }
 
 void CpuEngine::normalize_and_pack(int row, std::span<const float> weight, int part) {

@@ -21,8 +21,12 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 // Packed rows are laid out alike on every instruction set: for vectors of at most 16 floats.
 constexpr std::size_t kMostLanes = 16;
+#if HWY_TARGET == HWY_SCALAR
+constexpr std::size_t kLanes = 1;
+#else
 constexpr std::size_t kLanes = HWY_MIN(HWY_LANES(float), kMostLanes);
-using FloatTag = hn::CappedTag<float, kMostLanes>;
+#endif
+using FloatTag = hn::FixedTag<float, kLanes>;
 constexpr FloatTag kFloats{};
 constexpr hn::RebindToUnsigned<FloatTag> kWords{};        // two bf16 in each lane
 constexpr hn::Rebind<std::uint16_t, FloatTag> kHalves{};  // one bf16 for each float lane

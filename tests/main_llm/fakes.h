@@ -36,7 +36,9 @@ inline ParsedReply parse_reply(const std::string& line) {
   const protocol::JsonDocument document(line);
   EXPECT_TRUE(document.ok()) << line;
   const simdjson::dom::element root = document.root();
-  const auto text = [](simdjson::dom::element value) { return std::string(std::string_view(value)); };
+  const auto text = [](simdjson::dom::element value) {
+    return std::string(std::string_view(value));
+  };
   reply.request_id = text(root["request_id"]);
   reply.work_id = text(root["work_id"]);
   reply.object = text(root["object"]);
@@ -90,8 +92,10 @@ class FakeHost : public protocol::UnitHost {
  public:
   std::string register_task() override {
     const std::lock_guard lock(mutex_);
-    registered.insert("llm." + std::to_string(next_));
-    return "llm." + std::to_string(next_++);
+    std::string work_id = "llm.";
+    work_id += std::to_string(next_++);
+    registered.insert(work_id);
+    return work_id;
   }
   void release_task(const std::string& work_id) noexcept override {
     const std::lock_guard lock(mutex_);

@@ -23,7 +23,7 @@ WireCode code_of(const std::function<void()>& call) {
     return error.code();
   } catch (const runner::Error& error) {
     return error.code() == runner::ErrorCode::kBadSoftPrefix ? WireCode::kSoftPrefix
-                                                              : WireCode::kModelLoading;
+                                                             : WireCode::kModelLoading;
   }
   return WireCode::kOk;
 }
@@ -55,13 +55,19 @@ TEST(ParseSetup, TakesAStringThatHoldsAnObject) {
 
 TEST(ParseSetup, RefusesWhatIsNoObjectAndWrongTypes) {
   for (const DataKind kind : {DataKind::kAbsent, DataKind::kNull}) {
-    EXPECT_EQ(code_of([&] { parse_setup({"1", "llm", "setup", "", kind, ""}); }),
+    EXPECT_EQ(code_of([&] {
+                parse_setup({"1", "llm", "setup", "", kind, ""});
+              }),
               WireCode::kJsonFormat);
   }
-  EXPECT_EQ(code_of([] { parse_setup({"1", "llm", "setup", "", DataKind::kOther, "[1]"}); }),
+  EXPECT_EQ(code_of([] {
+              parse_setup({"1", "llm", "setup", "", DataKind::kOther, "[1]"});
+            }),
             WireCode::kJsonFormat);
   for (const char* text : {"hello", "[]", "{", "{\"model\":\"\\ud800\"}"}) {
-    EXPECT_EQ(code_of([&] { parse_setup({"1", "llm", "setup", "", DataKind::kString, text}); }),
+    EXPECT_EQ(code_of([&] {
+                parse_setup({"1", "llm", "setup", "", DataKind::kString, text});
+              }),
               WireCode::kJsonFormat)
         << text;
   }
@@ -91,8 +97,7 @@ TEST(ParseSoftPrefix, ReadsRowsAndScale) {
   ASSERT_TRUE(prefix);
   EXPECT_EQ(prefix->rows(), 1);
   EXPECT_EQ(runner::to_float(prefix->view().row(0)[1]), -2.0F);
-  const auto scaled =
-      parse_soft_prefix(R"({"len":1,"data_b64":")" + kRow + R"(","scale":0.5})", 2);
+  const auto scaled = parse_soft_prefix(R"({"len":1,"data_b64":")" + kRow + R"(","scale":0.5})", 2);
   EXPECT_EQ(runner::to_float(scaled->view().row(0)[1]), -1.0F);
   EXPECT_EQ(parse_soft_prefix("null", 2), nullptr);
 }
@@ -115,7 +120,8 @@ TEST(ParseSoftPrefix, RefusesEverythingElseNamingIt) {
       {R"({"len":2,"data_b64":")" + kRow + "\"}", "got 4 bytes, need"},
       {R"({"len":1,"data_b64":7})", "\"data_b64\" is not a string"},
       {R"({"len":1,"data_b64":"?"})", "not base64"},
-      {R"({"len":1,"data_b64":")" + protocol::base64_encode(std::string("\x80\x3f\x80\x7f", 4)) + "\"}",
+      {R"({"len":1,"data_b64":")" + protocol::base64_encode(std::string("\x80\x3f\x80\x7f", 4)) +
+           "\"}",
        "column 1"},
       {R"({"len":1,"data_b64":")" + kRow + R"(","scale":"x"})", "\"scale\" is not a number"},
       {R"({"len":1,"data_b64":")" + kRow + R"(","scale":1e39})", ""},
@@ -139,8 +145,10 @@ TEST(ParseWholeInput, TakesTextOrAnObjectWithText) {
       {"1", "llm.1", "inference", "", DataKind::kObject, R"({"text":"hi","soft_prefix":null})"});
   EXPECT_EQ(input.text, "hi");
   EXPECT_EQ(input.soft_prefix, "null");
-  for (const auto& [kind, data] : {std::pair{DataKind::kAbsent, ""}, {DataKind::kNull, ""},
-                                   {DataKind::kOther, "7"}, {DataKind::kObject, "{}"},
+  for (const auto& [kind, data] : {std::pair{DataKind::kAbsent, ""},
+                                   {DataKind::kNull, ""},
+                                   {DataKind::kOther, "7"},
+                                   {DataKind::kObject, "{}"},
                                    {DataKind::kObject, R"({"text":7})"}}) {
     EXPECT_EQ(code_of([&, kind = kind, data = data] {
                 parse_whole_input({"1", "llm.1", "inference", "", kind, data});

@@ -39,8 +39,8 @@ class UnitTest : public ::testing::Test {
     loader_.models[name] = make_fake_model(kContext, std::move(next)).model;
   }
 
-  void send(const std::shared_ptr<FakeSink>& sink, const std::string& id, const std::string& work_id,
-            const std::string& action, const std::string& object = "",
+  void send(const std::shared_ptr<FakeSink>& sink, const std::string& id,
+            const std::string& work_id, const std::string& action, const std::string& object = "",
             const std::string& data = "") {
     protocol::Request request{id, work_id, action, object, protocol::DataKind::kAbsent, ""};
     if (!data.empty()) {
@@ -56,7 +56,7 @@ class UnitTest : public ::testing::Test {
                      const std::string& more = "") {
     const std::size_t before = sink->count();
     send(sink, "setup", "llm", "setup", "llm.setup",
-         "{\"model\":\"" + model + "\"" + (more.empty() ? "" : "," + more) + "}");
+         R"({"model":")" + model + "\"" + (more.empty() ? more : "," + more) + "}");
     const ParsedReply reply = sink->wait(before + 1)[before];
     EXPECT_EQ(reply.code, 0) << reply.message;
     return reply.work_id;
@@ -109,7 +109,7 @@ TEST_F(UnitTest, ASetupValueOutOfRangeFailsTheSetup) {
   for (const char* more : {R"("max_token_len":0)", R"("top_k":0)", R"("temperature":-1)",
                            R"("top_p":1.5)", R"("response_format":"text")"}) {
     auto sink = std::make_shared<FakeSink>();
-    send(sink, "1", "llm", "setup", "llm.setup", "{\"model\":\"three\"," + std::string(more) + "}");
+    send(sink, "1", "llm", "setup", "llm.setup", std::string(R"({"model":"three",)") + more + "}");
     EXPECT_EQ(sink->wait(1)[0].code, -5) << more;
   }
   EXPECT_TRUE(host_.registered.empty());
@@ -153,7 +153,8 @@ TEST_F(UnitTest, WhoeverReadsTheEndingFindsTheSlotFree) {
                 sink);
   const std::string work_id = sink->wait(1)[0].work_id;
   for (std::size_t i = 1; i <= 200; ++i) {
-    strict.handle({"q", work_id, "inference", "llm.utf-8", protocol::DataKind::kString, "hi"}, sink);
+    strict.handle({"q", work_id, "inference", "llm.utf-8", protocol::DataKind::kString, "hi"},
+                  sink);
     ASSERT_EQ(sink->wait(i + 1)[i].code, 0) << i;
   }
 }
@@ -283,14 +284,16 @@ TEST_F(UnitTest, WrongWorkIdsAndActionsAreNamed) {
     const char* work_id;
     const char* action;
     int code;
-  } cases[] = {{"llm", "inference", -4},      {"llm.1", "inference", -4}, {"llm.abc", "taskinfo", -6},
-               {"llm.01000", "taskinfo", -6}, {"llm", "exit", -6},        {"llm.", "pause", -6},
-               {"llm.-1", "work", -6},        {"llm.1000x", "link", -6},  {"llm.99999999999", "unlink", -6},
-               {"llm", "dance", -18},         {"llm.1000", "", -18}};
+  } cases[] = {
+      {"llm", "inference", -4},      {"llm.1", "inference", -4}, {"llm.abc", "taskinfo", -6},
+      {"llm.01000", "taskinfo", -6}, {"llm", "exit", -6},        {"llm.", "pause", -6},
+      {"llm.-1", "work", -6},        {"llm.1000x", "link", -6},  {"llm.99999999999", "unlink", -6},
+      {"llm", "dance", -18},         {"llm.1000", "", -18}};
   std::size_t count = 0;
   for (const auto& [work_id, action, code] : cases) {
     send(client_, "q", work_id, action);
-    const ParsedReply reply = client_->wait(++count)[count - 1];
+    const ParsedReply reply = client_->wait(count + 1)[count];
+    ++count;
     EXPECT_EQ(reply.code, code) << work_id << ' ' << action;
     EXPECT_EQ(reply.work_id, work_id);
   }

@@ -109,15 +109,19 @@ def clean_environment(extra: Optional[Dict[str, str]] = None) -> Dict[str, str]:
 
 
 def run_program(
-    name: str, *arguments: str, env: Optional[Dict[str, str]] = None, stdin: str = ""
+    name: str,
+    *arguments: str,
+    env: Optional[Dict[str, str]] = None,
+    stdin: str = "",
+    seconds: float = DEADLINE,
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs a command of the program to its end."""
+    """Runs a command of the program to its end, or kills it and fails after `seconds`."""
     finished = subprocess.run(
         [str(program(name)), *arguments],
         input=stdin,
         capture_output=True,
         encoding="utf-8",
-        timeout=6 * DEADLINE,
+        timeout=seconds,
         env=clean_environment(env),
     )
     assert not SANITIZER_REPORT.search(finished.stderr), finished.stderr

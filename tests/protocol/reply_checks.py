@@ -53,7 +53,9 @@ def naive_value(line: str, key: str) -> str:
     rest = line[line.index(f'"{key}"') + len(key) + 2 :].lstrip(":")
     if not rest.startswith('"'):
         return re.split("[,}]", rest, maxsplit=1)[0]
-    end = next(at for at in range(1, len(rest)) if rest[at] == '"' and rest[at - 1] != "\\")
+    end = 1
+    while rest[end] != '"' or rest[end - 1] == "\\":
+        end = rest.index('"', end + 1)
     return str(json.loads(rest[: end + 1]))
 
 
@@ -65,9 +67,10 @@ def check_style(line: str, reply: Json) -> None:
         else:
             assert escape in '"ntrb', f"\\{escape} in {line!r}"
     depth = 0
-    for at, char in enumerate(line.rstrip("\n")):
-        depth += (char == "{") - (char == "}")
-        assert depth > 0 or at == len(line) - 2, f"braces close at {at} of {line!r}"
+    assert line[0] == "{", f"no brace at the front of {line!r}"
+    for brace in re.finditer("[{}]", line):
+        depth += 1 if brace[0] == "{" else -1
+        assert depth > 0 or brace.end() == len(line) - 1, f"braces close early in {line!r}"
     assert depth == 0, f"unbalanced braces: {line!r}"
     for name in KEY_NAMES:
         found = line.count(f'"{name}"')

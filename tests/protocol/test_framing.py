@@ -234,8 +234,8 @@ class Replies(ProtocolTest):
         client = self.connect(self.serve())
         for request_id in (
             "", "1", 'a"b', "back\\slash\\", "{braces}", "tab\tnewline\n", "\x00\x1f\x0c\x7f",
-            "こんにちは", "😀", "data", "delta", "finish", "object", "action", "zmq_com", "work_id",
-            "x" * 5000,
+            "こんにちは", "😀", "data", "delta", "finish", "object", "action", "zmq_com",
+            "work_id", "x" * 5000,
         ):  # fmt: skip
             with self.subTest(request_id):
                 reply = client.ask("sys", "ping", request_id=request_id)

@@ -63,7 +63,8 @@ class Setup(ProtocolTest):
     def test_null_is_absent(self) -> None:
         keys = (
             "response_format", "input", "enoutput", "prompt", "max_token_len", "seed",
-            "soft_prefix", "temperature", "top_p", "top_k", "enable_top_k_sampling", "system_prompt",
+            "soft_prefix", "temperature", "top_p", "top_k", "enable_top_k_sampling",
+            "system_prompt",
         )  # fmt: skip
         task = self.set_up({"model": "m", **{key: None for key in keys}})
         info = self.client.taskinfo(task)

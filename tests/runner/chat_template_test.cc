@@ -31,7 +31,7 @@ TEST(ChatTemplate, WritesWhatJinjaRenders) {
   const simdjson::padded_string json(text_data::read("templates.json"));
   int cases = 0;
   for (const auto entry : simdjson::dom::array(parser.parse(json))) {
-    const std::string name(std::string_view(entry["name"]));
+    const std::string_view name = entry["name"];
     const auto chat = ChatTemplate::recognise(std::string_view(entry["template"]));
     for (const auto one : simdjson::dom::array(entry["cases"])) {
       std::vector<std::string> conversation;

@@ -2,14 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
+#include <string>
 #include <thread>
 #include <vector>
 
-#include "runner/error.h"
+#include "tests/runner/allocation_count.h"
 #include "tests/runner/engine_conformance.h"
 #include "tests/runner/random_model.h"
 
@@ -17,21 +15,6 @@ using runner::Bf16;
 using runner::CpuModel;
 using runner::EmbeddingView;
 using runner::ThreadPool;
-
-namespace {
-
-// Counts allocations of the whole test program, to show that decoding makes none.
-std::atomic<long> allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -138,9 +121,9 @@ TEST(CpuEngine, DecodeAllocatesNothing) {
   const auto cache = engine->new_cache();
   const EmbeddingView row(model.embeddings->row(5), model.shape.hidden);
   engine->decode(row, *cache);
-  const long before = allocations;
+  const long before = allocation_count();
   for (int i = 0; i < 100; ++i) engine->decode(row, *cache);
-  EXPECT_EQ(allocations - before, 0);
+  EXPECT_EQ(allocation_count() - before, 0);
 }
 
 TEST(CpuEngine, ContextIsTheSmallerOfModelAndOption) {

@@ -111,7 +111,7 @@ class FakeEncoder : public PromptEncoder {
   class FakeDecoder : public Decoder {
    public:
     std::string push(TokenId token) override {
-      return token < 256 ? std::string(1, static_cast<char>(token)) : "";
+      return token < 128 ? std::string(1, static_cast<char>(token)) : "";
     }
   };
   static std::vector<TokenId> bytes(std::string_view text) {

@@ -58,7 +58,7 @@ inline void append_utf8(std::uint32_t point, std::string& text) {
 inline std::string random_text(std::mt19937& random, std::size_t most_points) {
   std::string text;
   for (std::size_t points = random() % (most_points + 1); points > 0; --points) {
-    std::uint32_t point = random() % 2 == 0 ? random() % 0x80 : random() % 0x110000;
+    auto point = static_cast<std::uint32_t>(random() % (random() % 2 == 0 ? 0x80 : 0x110000));
     if (point >= 0xD800 && point < 0xE000) point = ' ';
     append_utf8(point, text);
   }

@@ -120,7 +120,7 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 def train(
     tokenizer: bpe.Tokenizer, options: argparse.Namespace, device: torch.device
 ) -> Tuple[qwen2.Qwen2, Dict[str, float]]:
-    """Returns the trained model, and counts, seconds and the mean loss of the last 100 steps.
+    """Returns the trained model, and counts, times and the mean loss of the last 100 steps.
 
     The model is saved every 500 steps and at the end, so that one can try it meanwhile.
     """
@@ -139,7 +139,7 @@ def train(
     steps = math.ceil(options.conversations / options.batch)
     tokens = 0
     losses: List[float] = []
-    start = time.monotonic()
+    start, cpu_start = time.monotonic(), time.process_time()
     for step, group in enumerate(batches(samples, options.batch, options.seed)):
         for parameters in optimizer.param_groups:
             parameters["lr"] = learning_rate(step, steps, options.learning_rate)
@@ -167,6 +167,7 @@ def train(
         "steps": steps,
         "tokens": tokens,
         "seconds": round(time.monotonic() - start),
+        "cpu_seconds": round(time.process_time() - cpu_start),
         "final_loss": round(sum(losses[-100:]) / len(losses[-100:]), 5),
     }
 
@@ -232,7 +233,8 @@ def evaluate(
                 conversation, answer = conversations[index], answers[index]
                 turn = conversation.turns[-1]
                 print(
-                    f"wrong: {turn.text!r} as {conversation.style}: {answer!r}, not {turn.answer!r}",
+                    f"wrong ({conversation.style}): {turn.text!r} -> {answer!r}, "
+                    f"not {turn.answer!r}",
                     file=sys.stderr,
                 )
             print(f"{kind} {language}: {share(right):.2%}", file=sys.stderr, flush=True)
