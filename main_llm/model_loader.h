@@ -26,7 +26,7 @@ struct ModelListing {
 };
 
 // Opens models by name. The program is linked with one of two implementations: model_loader.cc
-// (real models) or scripted_loader.cc (answers from a script, for tests).
+// (real models) or tests/scripted/scripted_loader.cc (answers from a script).
 //
 // Threads: load() and list() may be called from any thread; loads run one at a time.
 class ModelLoader {

@@ -39,7 +39,7 @@ void set_options(tcp::socket& socket) {
   error_code ignored;
   socket.non_blocking(true, ignored);
   socket.set_option(tcp::no_delay(true), ignored);
-  // A client that vanished without a word (power, cable) is gone within about a minute.
+  // An idle client that vanished without a word (power, cable) is gone within about a minute.
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
   using asio::detail::socket_option::integer;
   socket.set_option(integer<IPPROTO_TCP, TCP_KEEPIDLE>(30), ignored);

@@ -1,8 +1,6 @@
 #include "runner/safetensors.h"
 
 #include <simdjson.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <bit>
 #include <cstring>
@@ -309,12 +307,6 @@ std::size_t Safetensors::file_bytes() const {
   std::size_t total = 0;
   for (const auto& file : files_) total += file->bytes().size();
   return total;
-}
-
-void Safetensors::will_need() const {
-  for (const auto& file : files_) {
-    ::madvise(const_cast<std::byte*>(file->bytes().data()), file->bytes().size(), MADV_WILLNEED);
-  }
 }
 
 void copy_as_bf16(const TensorView& tensor, std::span<Bf16> out) {

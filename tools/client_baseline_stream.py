@@ -30,7 +30,7 @@ def check(client: StackFlowClient, options: argparse.Namespace) -> str:
 def require_frames(answer: Answer, work_id: str) -> None:
     """Checks the frames of a streamed answer."""
     for number, reply in enumerate(answer.replies):
-        data = reply.get("data")
+        data = reply["data"]
         require(
             reply.get("object") == "llm.utf-8.stream" and isinstance(data, dict),
             f"expected object llm.utf-8.stream and a frame as data, got {reply}",

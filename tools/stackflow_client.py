@@ -200,7 +200,7 @@ class StackFlowClient:
 
         fields: object, data, request_id; absent ones are not sent.
         """
-        request_id = fields.pop("request_id", None)
+        request_id: Optional[str] = fields.pop("request_id", None)
         if request_id is None:
             request_id = str(self._next_id)
             self._next_id += 1

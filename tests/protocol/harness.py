@@ -54,6 +54,9 @@ class Client(StackFlowClient):
     def __init__(self, port: int, timeout: float = DEADLINE) -> None:
         super().__init__("127.0.0.1", port, timeout)
 
+    def __enter__(self) -> "Client":
+        return self
+
     def read_line(self, timeout: Optional[float] = None) -> bytes:
         line = super().read_line(timeout)
         check_reply(line)

@@ -90,7 +90,7 @@ def check_reply(line: bytes) -> Json:
     assert line.endswith(b"\n"), f"no newline at the end of {line!r}"
     text = line.decode("utf-8")
     assert not re.search("[\x00-\x1f]", text[:-1]), f"control character in {text!r}"
-    reply = json.loads(text)
+    reply: Json = json.loads(text)
     assert list(reply) == REPLY_KEYS, f"keys of {text!r}"
     assert list(reply["error"]) == ["code", "message"], f"error of {text!r}"
     assert type(reply["error"]["code"]) is int, text

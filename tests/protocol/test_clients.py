@@ -8,8 +8,8 @@ import time
 import unittest
 from typing import Iterator, List, Optional
 
-from harness import DEADLINE, TIME_FACTOR, Json, ProtocolTest, Script
-from reply_checks import check_reply
+from harness import DEADLINE, TIME_FACTOR, ProtocolTest, Script
+from reply_checks import Json, check_reply
 
 STREAM = "llm.utf-8.stream"
 
@@ -34,7 +34,7 @@ class LineClient(ProtocolTest):
                 check_reply(line.encode())
                 return dict(json.loads(line))
 
-            setup = {
+            setup: Json = {
                 "model": "echo",
                 "response_format": STREAM,
                 "input": STREAM,
@@ -128,7 +128,7 @@ class Microcontroller(ProtocolTest):
                 yield dict(json.loads(buffer))
 
     def send(self, work_id: str, action: str, **fields: object) -> None:
-        message = {"request_id": "llm", "work_id": work_id, "action": action, **fields}
+        message: Json = {"request_id": "llm", "work_id": work_id, "action": action, **fields}
         self.connection.sendall(json.dumps(message, separators=(",", ":")).encode())
 
     def set_up(self) -> str:

@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 import unittest
-from typing import Callable, Dict
+from typing import Callable, Dict, List
 
 from harness import (
     DEADLINE,
@@ -21,6 +21,7 @@ from harness import (
     request_bytes,
     wait_until,
 )
+from reply_checks import Json
 
 STREAM = "llm.utf-8.stream"
 STEP_MS = int(100 * TIME_FACTOR)
@@ -242,7 +243,7 @@ class End(ProtocolTest):
         frames = [first.receive(), first.receive()]
         self.check_ends(server)
         # Everybody was told before the connections closed.
-        by_id = {request_id: [] for request_id in (streamed, *waiting)}
+        by_id: Dict[str, List[Json]] = {request_id: [] for request_id in (streamed, *waiting)}
         by_id[streamed] = frames
         while not all(replies and replies[-1]["data"]["finish"] for replies in by_id.values()):
             reply = first.receive()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import unittest
-from typing import List
+from typing import Any, Dict, List
 
-from harness import ProtocolTest, Script, request_bytes
+from harness import TIME_FACTOR, ProtocolTest, Script, request_bytes
 
 STREAM = "llm.utf-8.stream"
 
@@ -104,8 +105,11 @@ class Text(ProtocolTest):
         self.check_text(self.client.ask_all(self.task, "fine"), self.task, "fine")
 
     def test_empty_or_missing_input(self) -> None:
+        nothing: List[Any] = [
+            "", None, {}, [], 5, True, {"text": ""}, {"text": 5}, {"delta": "x"},
+        ]  # fmt: skip
         for kind in ("llm.utf-8", "llm.utf-8.base64"):
-            for data in ("", None, {}, [], 5, True, {"text": ""}, {"text": 5}, {"delta": "x"}):
+            for data in nothing:
                 with self.subTest(kind=kind, data=data):
                     replies = self.client.ask_all(self.task, data, kind)
                     self.check_plain_error(replies[0], -11, self.task)
@@ -113,7 +117,8 @@ class Text(ProtocolTest):
                     self.check_frames(replies, self.streaming, "", code=-11)
         reply = self.client.ask(self.task, "inference", object="llm.utf-8")
         self.check_plain_error(reply, -11, self.task)
-        for fields in ({}, {"data": None}, {"data": ""}):
+        absent: List[Dict[str, Any]] = [{}, {"data": None}, {"data": ""}]
+        for fields in absent:
             with self.subTest(fields):
                 reply = self.client.ask(self.task, "inference", object=STREAM, **fields)
                 self.check_plain_error(reply, -11, self.task)
@@ -204,6 +209,20 @@ class Streaming(ProtocolTest):
         server.open_gate("m", "go")
         self.assertEqual([r["data"]["delta"] for r in client.read_all(request)], ["b", ""])
 
+    def test_frames_leave_at_once(self) -> None:
+        script: Script = {"rules": [{"stamp": 8, "decode_ms": int(20 * TIME_FACTOR)}]}
+        _, client, task = self.start(script, response_format=STREAM)
+        client.request(task, "inference", object="llm.utf-8", data="x")
+        arrivals = []
+        stamps = []
+        while not (reply := client.receive())["data"]["finish"]:
+            arrivals.append(time.monotonic_ns())
+            stamps.append(int(reply["data"]["delta"]))
+        self.assertEqual(len(stamps), 8)
+        self.assertLess(arrivals[0], stamps[-1])  # not collected until the end
+        delays = sorted(arrival - stamp for arrival, stamp in zip(arrivals, stamps))
+        self.assertLess(delays[4], 20_000_000 * TIME_FACTOR)
+
     def test_long_answer(self) -> None:
         rules = [{"answer": ["0123456789"], "repeat": 2000}]
         script: Script = {"context_length": 8192, "rules": rules}
@@ -272,7 +291,7 @@ class Samplers(ProtocolTest):
     def test_every_sampler_setting_answers(self) -> None:
         _, client, task = self.start({"rules": [{"echo": 1}]})
         client.exit(task)
-        for setup in (
+        setups: List[Dict[str, Any]] = [
             {},
             {"enable_top_k_sampling": False},
             {"top_k": 1},
@@ -280,7 +299,8 @@ class Samplers(ProtocolTest):
             {"temperature": 0},
             {"temperature": 2.0, "top_p": 0.9, "top_k": 50},
             {"enable_repetition_penalty": True, "repetition_penalty": 1.5, "penalty_window": 3},
-        ):
+        ]
+        for setup in setups:
             with self.subTest(setup):
                 task = client.setup("m", **setup)
                 self.check_text(client.ask_all(task, "aaaaab"), task, "aaaaab")
@@ -288,10 +308,11 @@ class Samplers(ProtocolTest):
 
     def test_values_out_of_range_are_refused(self) -> None:
         client = self.connect(self.serve({"m": {"rules": [{"echo": 1}]}}))
-        for setup in (
+        setups: List[Dict[str, Any]] = [
             {"top_k": 0}, {"top_k": -1}, {"top_p": 0}, {"top_p": 1.5}, {"top_p": -0.1},
             {"enable_repetition_penalty": True, "repetition_penalty": 0}, {"temperature": -1},
-        ):  # fmt: skip
+        ]  # fmt: skip
+        for setup in setups:
             with self.subTest(setup):
                 data = json.dumps({"model": "m", **setup})
                 reply = client.ask("llm", "setup", object="llm.setup", data=data)

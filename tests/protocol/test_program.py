@@ -6,8 +6,9 @@ import json
 import re
 import socket
 import unittest
+from typing import List
 
-from harness import ECHO, ProtocolTest, program, run_program
+from harness import ECHO, ProtocolTest, Script, program, run_program
 from stackflow_client import ConnectError, StackFlowClient
 
 SCRIPTED = "llm_llm_scripted"
@@ -30,11 +31,12 @@ class CommandLine(ProtocolTest):
             self.assertNotEqual(finished.stdout, "")
 
     def test_mistakes(self) -> None:
-        for arguments in (
+        mistakes: List[List[str]] = [
             [], ["dance"], ["serve", "--no-such-option"], ["serve", "--port", "70000"],
             ["serve", "--port", "x"], ["serve", "--queue", "-1"], ["serve", "--max-tasks", "0"],
             ["--engine", "magic", "serve"], ["--log-level", "loud", "serve"], ["run"],
-        ):  # fmt: skip
+        ]  # fmt: skip
+        for arguments in mistakes:
             with self.subTest(arguments):
                 finished = run_program(SCRIPTED, *arguments)
                 self.assertNotEqual(finished.returncode, 0)
@@ -140,7 +142,7 @@ class Scripts(ProtocolTest):
     """The scripted loader itself: slips in a script are told, not ignored."""
 
     def test_mistakes_in_scripts(self) -> None:
-        mistakes = [
+        mistakes: List[Script] = [
             {"context": 5}, {"context_length": 0}, {"context_length": "5"}, {"hidden_size": 4},
             {"rules": {}}, {"rules": ["x"]}, {"rules": [{"anwser": ["x"]}]},
             {"rules": [{"answer": "x"}]}, {"rules": [{"answer_b64": ["*"]}]},

@@ -7,7 +7,8 @@ import time
 import unittest
 from typing import Dict, List
 
-from harness import DEADLINE, TIME_FACTOR, Client, Json, ProtocolTest, Script
+from harness import DEADLINE, TIME_FACTOR, Client, ProtocolTest, Script
+from reply_checks import Json
 
 STREAM = "llm.utf-8.stream"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import unittest
-from typing import Any
+from typing import Any, List
 
-from harness import ECHO, Json, ProtocolTest, Script
+from harness import ECHO, ProtocolTest, Script
+from reply_checks import Json
 
 DESCRIBE: Script = {"context_length": 2048, "rules": [{"transcript": True}]}
 
@@ -314,7 +315,8 @@ class Tasks(ProtocolTest):
             with self.subTest(target):
                 reply = self.client.ask(self.task, "link", object="work_id", data=target)
                 self.check_plain_error(reply, -20, self.task)
-        for data in (1, None, {}, []):
+        others: List[Any] = [1, None, {}, []]
+        for data in others:
             with self.subTest(data):
                 reply = self.client.ask(self.task, "link", object="work_id", data=data)
                 self.check_plain_error(reply, -20, self.task)

@@ -10,7 +10,8 @@ import unittest
 import zlib
 from typing import Any, List, Optional
 
-from harness import Json, ProtocolTest, Script
+from harness import ProtocolTest, Script
+from reply_checks import Json
 from stackflow_client import constant_prefix, pack_bf16, soft_prefix, unpack_bf16
 
 STREAM = "llm.utf-8.stream"
@@ -200,8 +201,9 @@ class Refusals(ProtocolTest):
         self.check_refused({"data_b64": self.good["data_b64"]}, "len")
 
     def test_data(self) -> None:
-        texts = ("", "*", "A", "AA", "AAA", "AAAA=", "AA AA", "AAAA\n", "_-8=")
-        for value in (None, 5, [], {}, *texts):
+        wrong: List[Any] = [None, 5, [], {}]
+        wrong += ["", "*", "A", "AA", "AAA", "AAAA=", "AA AA", "AAAA\n", "_-8="]
+        for value in wrong:
             self.check_refused({"len": 1, "data_b64": value})
         self.check_refused({"len": 1}, "data_b64")
 

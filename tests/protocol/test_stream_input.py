@@ -6,7 +6,8 @@ import json
 import unittest
 from typing import Any, List, Optional, Sequence, Tuple
 
-from harness import Json, ProtocolTest
+from harness import ProtocolTest
+from reply_checks import Json
 
 STREAM = "llm.utf-8.stream"
 

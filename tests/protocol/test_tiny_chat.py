@@ -1,9 +1,9 @@
-"""The real program with the model that ships with it: conversations and the verification scripts."""
+"""The real program with the model that ships with it: conversations, verification scripts."""
 
 from __future__ import annotations
 
 import unittest
-from typing import Any
+from typing import Any, Dict, List
 
 from harness import ProtocolTest, Server
 from stackflow_client import GREEDY, TEXT_STREAM, constant_prefix
@@ -65,8 +65,10 @@ class TinyChat(ProtocolTest):
         self.assertEqual(len({self.client.infer(task, PROMPT).text for _ in range(10)}), 1)
 
     def test_seed_repeats_a_sampled_answer(self) -> None:
-        hot = {"enable_temperature": True, "temperature": 3.0, "enable_top_k_sampling": True}
-        hot.update(top_k=50, max_token_len=60)
+        hot: Dict[str, Any] = {
+            "enable_temperature": True, "temperature": 3.0, "enable_top_k_sampling": True,
+            "top_k": 50, "max_token_len": 60,
+        }  # fmt: skip
         one, two, other = (self.set_up(seed=seed, **hot) for seed in (1, 1, 2))
         texts = [self.client.infer(task, "Write a poem.").text for task in (one, two, other)]
         self.assertEqual(texts[0], texts[1])
@@ -107,7 +109,10 @@ class TinyChat(ProtocolTest):
 
     def test_default_sampling_answers(self) -> None:
         # As upstream's clients set it up: no sampler keys, or temperature and top_p only.
-        for setup in ({}, {"temperature": 0.7, "top_p": 0.9, "max_token_len": 64}):
+        setups: List[Dict[str, Any]] = [
+            {}, {"temperature": 0.7, "top_p": 0.9, "max_token_len": 64},
+        ]  # fmt: skip
+        for setup in setups:
             task = self.client.setup(MODEL, **setup)
             self.assertNotEqual(self.client.infer(task, PROMPT).text, "")
             self.client.exit(task)

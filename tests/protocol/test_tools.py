@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from harness import DEADLINE, ECHO, TOOLS, ProtocolTest, Script, Server, clean_environment
 from stackflow_client import (
@@ -80,7 +80,10 @@ class Bf16(unittest.TestCase):
 
 class Encoding(unittest.TestCase):
     def test_braces_balance_for_those_who_count_them(self) -> None:
-        for message in ({"a": "}{{"}, {'"}': '\\"{', "b": {"c": ["\\", "{\\"]}}, {"a": "こ{"}):
+        messages: List[Dict[str, Any]] = [
+            {"a": "}{{"}, {'"}': '\\"{', "b": {"c": ["\\", "{\\"]}}, {"a": "こ{"},
+        ]  # fmt: skip
+        for message in messages:
             line = encode(message)
             self.assertEqual(json.loads(line), message)
             outside = re.sub(rb"\\u007[bd]", b"", line)
