@@ -24,6 +24,8 @@ class MappedFile {
   const std::filesystem::path& path() const { return path_; }
   // The whole file; empty for an empty file. Valid as long as this object.
   std::span<const std::byte> bytes() const { return bytes_; }
+  // Asks the kernel to read the whole file ahead of its use.
+  void will_need() const;
 
  private:
   std::filesystem::path path_;

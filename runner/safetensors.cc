@@ -309,6 +309,10 @@ std::size_t Safetensors::file_bytes() const {
   return total;
 }
 
+void Safetensors::will_need() const {
+  for (const auto& file : files_) file->will_need();
+}
+
 void copy_as_bf16(const TensorView& tensor, std::span<Bf16> out) {
   require_readable(tensor);
   if (tensor.dtype == "BF16") {

@@ -54,6 +54,8 @@ class Safetensors {
   const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
   // Bytes of all files.
   std::size_t file_bytes() const;
+  // Asks the kernel to read the files ahead of their use.
+  void will_need() const;
 
  private:
   explicit Safetensors(std::string source) : source_(std::move(source)) {}

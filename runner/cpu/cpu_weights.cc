@@ -23,6 +23,7 @@ class Loader {
       : progress_(progress),
         storage_(std::make_shared<Storage>(Storage{Safetensors::open_directory(directory), {}})) {
     for (const auto& [name, tensor] : storage_->tensors.tensors()) total_ += tensor.bytes.size();
+    storage_->tensors.will_need();
   }
 
   Matrix matrix(const std::string& name, int rows, int columns) {

@@ -11,7 +11,7 @@
 // Behind foreach_target.h, which decides for what these are compiled.
 #include <hwy/contrib/math/math-inl.h>
 
-#include "runner/cpu/vectors-inl.h"
+#include "runner/cpu/vectors_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace runner::kernels::HWY_NAMESPACE {

@@ -134,7 +134,7 @@ class Reset(ProtocolTest):
 
     def test_without_tasks(self) -> None:
         client = self.connect(self.serve())
-        for _ in range(2):
+        for _ in range(20):
             self.assertEqual(
                 client.ask("sys", "reset")["error"]["message"], "llm server restarting ..."
             )

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
@@ -96,22 +96,22 @@ TEST(BpeTokenizer, TakesInvalidUtf8AsReplacementCharacters) {
   }
 }
 
-// Quadratic time would need hours for some of these.
-TEST(BpeTokenizer, EncodesAMegabyteWithoutSpaces) {
+// Quadratic time would need hours for these. Of the processor's time, however busy it is.
+TEST(BpeTokenizer, EncodesLongTextWithoutSpaces) {
   const BpeTokenizer tokenizer(text_data::tokenizer("qwen2"));
-  constexpr std::size_t kBytes = 1'000'000;
+  constexpr std::size_t kBytes = 400'000;
   std::mt19937 random(13);
   std::string letters;
   while (letters.size() < kBytes) letters += static_cast<char>('a' + random() % 26);
   std::string marks = "e";
   while (marks.size() < kBytes) marks += "\u0316\u0301\u0302";
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();
   for (const std::string& text :
        {letters, marks, std::string(kBytes, 'a'), std::string(kBytes, ' ') + "x",
         std::string(kBytes, '<'), std::string(kBytes, '\n')}) {
     EXPECT_FALSE(tokenizer.encode(text, SpecialText::kTokens).empty());
   }
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::minutes(1));
+  EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 60);
 }
 
 TEST(BpeTokenizer, FindsTokensByTheirText) {

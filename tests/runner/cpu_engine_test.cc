@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
     Cpu, EngineConformance,
     testing::Values(
         engine("Plain", {}, 1), engine("TwoThreads", {}, 2), engine("OddSizes", kOdd, 3),
-        engine("ManyThreads", {.layers = 1, .hidden = 64, .vocab = 20}, 9),
+        engine("ManyThreads", {.layers = 1, .hidden = 64, .vocab = 20}, 5),
         engine("SevenHeadsToOne",
                {.hidden = 112, .intermediate = 96, .heads = 14, .head_dim = 64, .tied = false}, 2),
         engine("NoGroups", {.layers = 3, .heads = 3, .kv_heads = 3, .head_dim = 34}, 2)),
@@ -83,7 +83,7 @@ std::vector<float> logits_of(const RandomModel& model) {
 TEST(CpuEngine, ThreadCountDoesNotChangeTheBits) {
   const CpuModel model = load(kOdd);
   const auto expected = logits_of(model, std::make_shared<ThreadPool>(1), 100);
-  for (const int threads : {2, 3, 4, 7, 16}) {
+  for (const int threads : {2, 3, 7}) {
     EXPECT_EQ(logits_of(model, std::make_shared<ThreadPool>(threads), 100), expected) << threads;
   }
 }
@@ -102,13 +102,13 @@ TEST(CpuEngine, FilesOfEveryKindGiveTheSameBits) {
 TEST(CpuEngine, EnginesOfSeveralThreadsShareWeightsAndPool) {
   const CpuModel model = load({});
   const auto pool = std::make_shared<ThreadPool>(2);
-  const auto expected = logits_of(model, pool, 90);
+  const auto expected = logits_of(model, pool, 60);
   std::vector<std::vector<float>> results(3);
   {
     std::vector<std::jthread> tasks;
     for (auto& result : results) {
       tasks.emplace_back([&] {
-        for (int i = 0; i < 10; ++i) result = logits_of(model, pool, 90);
+        for (int i = 0; i < 4; ++i) result = logits_of(model, pool, 60);
       });
     }
   }

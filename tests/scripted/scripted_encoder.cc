@@ -47,7 +47,6 @@ class ScriptedDecoder : public runner::Decoder {
   std::shared_ptr<const Counts> counts_;
   std::string user_;
   runner::Utf8Stream stream_;
-  runner::Utf8Stream utf8_;
 };
 
 class ScriptedEncoder : public runner::PromptEncoder {
