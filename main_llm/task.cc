@@ -254,12 +254,11 @@ std::string Task::generate(const Job& job, Answer& answer) {
   const auto new_tokens = result.tokens.size();
   const auto tokens_per_second =
       result.decode_ms > 0 ? static_cast<double>(new_tokens) * 1000 / result.decode_ms : 0;
-  protocol::log_info(work_id_, ": request ", job.target.request_id,
-                     " prompt_rows=", result.prompt_rows, " computed_rows=", result.computed_rows,
-                     " new_tokens=", new_tokens,
-                     " first_token_ms=", std::lround(result.first_token_ms),
-                     " decode_tps=", std::lround(tokens_per_second),
-                     " finish=", runner::to_string(result.finish));
+  protocol::log_info(
+      work_id_, ": request ", job.target.request_id, " prompt_rows=", result.prompt_rows,
+      " computed_rows=", result.computed_rows, " new_tokens=", new_tokens,
+      " first_token_ms=", std::lround(result.first_token_ms),
+      " decode_tps=", std::lround(tokens_per_second), " finish=", runner::to_string(result.finish));
   return std::move(result.text);
 }
 

@@ -16,7 +16,8 @@ inline float to_float(Bf16 value) {
   return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
 }
 
-// Rounds to nearest, ties to even. NaN stays NaN (quiet); values past the largest bf16 give infinity.
+// Rounds to nearest, ties to even. NaN stays NaN (quiet); values past the largest bf16 give
+// infinity.
 inline Bf16 to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);
   if ((bits & 0x7fffffffU) > 0x7f800000U) {

@@ -49,7 +49,9 @@ std::vector<std::int64_t> instruction_sets() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, Kernels, testing::ValuesIn(instruction_sets()),
-                         [](const auto& info) { return std::string(hwy::TargetName(info.param)); });
+                         [](const auto& target) {
+                           return std::string(hwy::TargetName(target.param));
+                         });
 
 struct Matmul {
   int rows;

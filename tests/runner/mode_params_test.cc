@@ -27,7 +27,7 @@ TEST(ModeParams, NamesTheKeyTheValueAndTheTypeExpected) {
   } cases[] = {
       {R"({"temperature":"hot"})", R"("temperature" is "hot", expected a number)"},
       {R"({"top_k":1.5})", R"("top_k" is 1.5, expected an integer)"},
-      {R"({"top_k":1e300})", R"("top_k" is 1e300, expected an integer)"},
+      {R"({"top_k":3000000000})", R"("top_k" is 3000000000, expected an integer)"},
       {R"({"enable_top_k_sampling":1})", R"("enable_top_k_sampling" is 1, expected true or false)"},
       {R"({"system_prompt":{}})", R"("system_prompt" is {}, expected a string)"},
   };
@@ -37,8 +37,7 @@ TEST(ModeParams, NamesTheKeyTheValueAndTheTypeExpected) {
       ADD_FAILURE() << json;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kBadOption);
-      EXPECT_EQ(std::string(error.what()).substr(0, 20), std::string(message).substr(0, 20));
-      EXPECT_NE(std::string(error.what()).find("expected"), std::string::npos);
+      EXPECT_STREQ(error.what(), message);
     }
   }
 }

@@ -63,8 +63,8 @@ TEST_F(ModelDirectoryTest, AFileThatIsNoModeJsonIsNotTakenForOne) {
 
 TEST_F(ModelDirectoryTest, NamesThatCouldLeaveTheRootsAreRefused) {
   write("a/m/config.json", "{}");
-  for (const std::string name : {std::string("../a/m"), std::string("a/m"), std::string(".."),
-                                 std::string("."), std::string(), std::string("m\0", 2)}) {
+  for (const std::string& name : {std::string("../a/m"), std::string("a/m"), std::string(".."),
+                                  std::string("."), std::string(), std::string("m\0", 2)}) {
     try {
       find_model(name, roots());
       ADD_FAILURE() << name;

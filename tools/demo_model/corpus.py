@@ -142,7 +142,7 @@ def _setting(rng: random.Random, system: Optional[Tuple[str, str]] = None) -> Tu
     language = rng.randrange(2)
     if system:
         return (*system, language)
-    style = rng.choices(("", *facts.STYLES), (35, 30, 7, 7, 7, 7, 7))[0]
+    style = rng.choices(("", *facts.STYLES), (33, 28, 7, 7, 7, 7, 11))[0]
     if not style:
         return "", "plain", language
     if style == "japanese" and rng.random() < 0.6:
@@ -181,7 +181,7 @@ def training_conversations(
     while True:
         prompt, style, language = _setting(rng, system)
         asked: List[Question] = []
-        if rng.random() < 0.08:
+        if rng.random() < 0.12:
             asked = _drawn(lambda: questions.draw_follow_up(rng, language), prompt)
         else:
             for _ in range(rng.choices((1, 2, 3, 5), (76, 14, 8, 2))[0]):

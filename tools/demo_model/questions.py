@@ -50,19 +50,20 @@ def _name(rng: random.Random) -> Pair:
     """A name, half of the time a made-up one."""
     if rng.random() < 0.5:
         return rng.choice(facts.NAMES)
-    syllables = rng.choices(facts.SYLLABLES, k=rng.choice((2, 2, 3)))
+    syllables = rng.choices(facts.SYLLABLES, k=2)
     english, japanese = ("".join(pair[language] for pair in syllables) for language in (EN, JA))
     return english.capitalize(), japanese
 
 
 def _arithmetic(rng: random.Random, language: int) -> Question:
     """Sums and differences of 0 to 20, some with a first number to 30; tables to 10 times 10."""
-    sign = rng.choices("+-x/", (36, 32, 22, 10))[0]
+    sign = rng.choices("+-x/", (34, 36, 20, 10))[0]
     item = ""
     if sign in "+-":
-        a, b = rng.randint(0, 20), rng.randint(0, 20)
-        if rng.random() < 0.15:
-            a, b = rng.randint(21, 30), rng.randint(0, 9)
+        a = rng.randint(0, 20) if rng.random() < 0.75 else rng.randint(21, 30)
+        b = rng.randint(0, 20 if sign == "-" or a <= 20 else 9)
+        if sign == "-" and a < b and rng.random() < 0.7:
+            a, b = b, a
         result = a + b if sign == "+" else a - b
         item = f"{min(a, b)}+{max(a, b)}" if sign == "+" else f"{a}-{b}"
     elif sign == "x":
@@ -77,6 +78,8 @@ def _arithmetic(rng: random.Random, language: int) -> Question:
     text = wording.format(a=a, b=b, wa=_number_word(a), wb=_number_word(b))
     japanese_sign = {"x": "×", "/": "÷"}.get(sign, sign)
     answers = (f"{a} {sign} {b} = {result}.", f"{a} {japanese_sign} {b} = {result}です。")
+    if result < 0:
+        answers = (f"{a} - {b} is below zero.", f"{a} - {b} は0より小さいです。")
     return Question("arithmetic", language, text, answers, item)
 
 
@@ -117,7 +120,7 @@ def _word(rng: random.Random, language: int) -> Tuple[str, Pair]:
 
 def _counting(rng: random.Random, language: int) -> Question:
     """Ranges within 0 to 20 of up to 11 numbers, counting to or down from 2 to 12, neighbours."""
-    shape = rng.choices(("range", "to", "down", "neighbour"), (50, 20, 15, 15))[0]
+    shape = rng.choices(("range", "to", "down", "neighbour"), (60, 16, 12, 12))[0]
     if shape == "neighbour":
         return _neighbour(rng, language)
     item = ""
@@ -261,14 +264,14 @@ def _unknown(rng: random.Random, language: int) -> Question:
 
 # The share of each kind among single questions in percent, and how one is drawn.
 _KINDS: Dict[str, Tuple[int, Callable[[random.Random, int], Question]]] = {
-    "smalltalk": (22, _small_talk),
-    "arithmetic": (20, _arithmetic),
-    "capitals": (11, _capital),
-    "opposites": (12, _opposite),
-    "counting": (8, _counting),
+    "smalltalk": (20, _small_talk),
+    "arithmetic": (24, _arithmetic),
+    "capitals": (10, _capital),
+    "opposites": (11, _opposite),
+    "counting": (9, _counting),
     "colours": (8, _colour),
     "devices": (9, _device),
-    "poems": (7, _poem),
+    "poems": (6, _poem),
     "unknown": (3, _unknown),
 }
 KINDS = tuple(_KINDS)

@@ -117,6 +117,17 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
     return peak * min(1.0, (step + 1) / 100, (steps - step) / (0.7 * steps))
 
 
+def emphasized(
+    conversations: Iterable[corpus.Conversation], seed: int, share_of_others: float = 0.35
+) -> Iterator[corpus.Conversation]:
+    """All conversations that end in what is learned last (sums, counting, follow-ups), few others."""
+    rng = random.Random(seed)
+    for conversation in conversations:
+        kind = conversation.turns[-1].question.kind
+        if kind in ("arithmetic", "counting", corpus.CONTEXT) or rng.random() < share_of_others:
+            yield conversation
+
+
 def train(
     tokenizer: bpe.Tokenizer, options: argparse.Namespace, device: torch.device
 ) -> Tuple[qwen2.Qwen2, Dict[str, float]]:
@@ -125,16 +136,20 @@ def train(
     The model is saved every 500 steps and at the end, so that one can try it meanwhile.
     """
     torch.manual_seed(options.seed)
-    model = qwen2.Qwen2(qwen2.Config(vocabulary=len(tokenizer))).to(device)
+    if options.start_from:
+        model = qwen2.load(options.start_from).to(device)
+    else:
+        model = qwen2.Qwen2(qwen2.Config(vocabulary=len(tokenizer))).to(device)
     matrices = [each for each in model.parameters() if each.dim() == 2]
     vectors = [each for each in model.parameters() if each.dim() != 2]
     optimizer = torch.optim.AdamW(
         [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}],
         betas=(0.9, 0.98),
     )
-    conversations = itertools.islice(
-        corpus.training_conversations(options.seed), options.conversations
-    )
+    source = corpus.training_conversations(options.seed)
+    if options.start_from:
+        source = emphasized(source, options.seed)
+    conversations = itertools.islice(source, options.conversations)
     samples = (encode(tokenizer, conversation) for conversation in conversations)
     steps = math.ceil(options.conversations / options.batch)
     tokens = 0
@@ -261,6 +276,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, default=HERE / "tiny-chat", help="model folder")
     parser.add_argument("--report", type=Path, default=HERE / "report.json", help="JSON to write")
+    parser.add_argument(
+        "--start-from",
+        type=Path,
+        help="a trained model's folder: goes on from it, mostly on what is learned last; --report "
+        "must hold its report, which stays in the new one",
+    )
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
     parser.add_argument(
         "--conversations", type=int, default=150000, help="to train on (default %(default)s)"
@@ -289,10 +310,14 @@ def main() -> None:
     if not options.evaluate_only:
         start = time.monotonic()
         options.output.mkdir(parents=True, exist_ok=True)
-        tokenizer = train_tokenizer(options.seed)
+        if options.start_from:
+            tokenizer = bpe.Tokenizer.load(options.start_from)
+            report["before"] = json.loads(options.report.read_text("utf-8"))
+        else:
+            tokenizer = train_tokenizer(options.seed)
         tokenizer_seconds = time.monotonic() - start
         model, training = train(tokenizer, options, device)
-        report = {
+        report |= {
             "command": " ".join(["tools/demo_model/train.py", *sys.argv[1:]]),
             "seed": options.seed,
             "torch": torch.__version__,
