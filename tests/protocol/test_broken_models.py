@@ -121,6 +121,8 @@ def folders_say(label: str) -> List[str]:
         return ["tokenizer.json"]
     if label in ("no_config", "bare"):
         return [label]
+    if label == "missing_tensor":
+        return ["tensor", "missing"]
     return ["safetensors"]
 
 
