@@ -66,7 +66,11 @@ void add_common(CLI::App& app, Options& options) {
 
 CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   auto* serve = app.add_subcommand("serve", "answer the llm-sys protocol on a TCP port");
-  serve->add_option("--listen", options.listen, "address to listen on")->capture_default_str();
+  serve->add_option("--listen", options.listen, "address to listen on")
+      ->check([](const std::string& address) {
+        return std::string(address.empty() ? "expected an address or a host name" : "");
+      })
+      ->capture_default_str();
   serve->add_option("--port", options.port, "port; 0: any free one")->capture_default_str();
   serve->add_option("--max-tasks", options.unit.max_tasks, "tasks set up at a time")
       ->check(CLI::Range(1, 1000))

@@ -50,11 +50,12 @@ void append_rewritten(std::string& out, simdjson::dom::element value) {
 }  // namespace
 
 void SysUnit::handle(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
-  sink->send(protocol::serialize(answer(request, sink)));
+  sink->send(protocol::serialize(answer(request)));
+  // Behind the reply, because without tasks the reset is over at once.
+  if (request.action == "reset") reset(sink);
 }
 
-protocol::Reply SysUnit::answer(const protocol::Request& request,
-                                const protocol::ReplySinkPtr& sink) {
+protocol::Reply SysUnit::answer(const protocol::Request& request) {
   protocol::Reply reply;
   reply.request_id = request.request_id;
   reply.work_id = request.work_id;
@@ -80,13 +81,6 @@ protocol::Reply SysUnit::answer(const protocol::Request& request,
     reply.data_json = cmminfo_json();
   } else if (action == "reset") {
     reply.error.message = "llm server restarting ...";
-    unit_.drop_tasks([sink] {
-      protocol::Reply over;
-      over.request_id = "0";
-      over.work_id = "sys";
-      over.error.message = "reset over";
-      sink->send(protocol::serialize(over));
-    });
   } else if (std::find(kRefusedActions.begin(), kRefusedActions.end(), action) !=
              kRefusedActions.end()) {
     reply.error = protocol::make_error(protocol::WireCode::kNotAvailable, action);
@@ -94,6 +88,16 @@ protocol::Reply SysUnit::answer(const protocol::Request& request,
     reply.error = protocol::make_error(protocol::WireCode::kUnknownSysAction, action);
   }
   return reply;
+}
+
+void SysUnit::reset(const protocol::ReplySinkPtr& sink) {
+  unit_.drop_tasks([sink] {
+    protocol::Reply over;
+    over.request_id = "0";
+    over.work_id = "sys";
+    over.error.message = "reset over";
+    sink->send(protocol::serialize(over));
+  });
 }
 
 std::string SysUnit::list_models() const {

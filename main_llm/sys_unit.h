@@ -19,7 +19,8 @@ class SysUnit {
   void handle(const protocol::Request& request, const protocol::ReplySinkPtr& sink);
 
  private:
-  protocol::Reply answer(const protocol::Request& request, const protocol::ReplySinkPtr& sink);
+  protocol::Reply answer(const protocol::Request& request);
+  void reset(const protocol::ReplySinkPtr& sink);
   std::string list_models() const;
 
   Unit& unit_;

@@ -257,7 +257,7 @@ std::string Task::generate(const Job& job, Answer& answer) {
   protocol::log_info(
       work_id_, ": request ", job.target.request_id, " prompt_rows=", result.prompt_rows,
       " computed_rows=", result.computed_rows, " new_tokens=", new_tokens,
-      " first_token_ms=", std::lround(result.first_token_ms),
+      " prefill_ms=", std::lround(result.first_token_ms),
       " decode_tps=", std::lround(tokens_per_second), " finish=", runner::to_string(result.finish));
   return std::move(result.text);
 }

@@ -59,6 +59,31 @@ std::string find_fault(std::string_view text) {
   return "";
 }
 
+// The next of `stops` at or after `begin`, strings and whole objects and arrays passed over.
+// REQUIRES: `json` is valid and holds one.
+std::size_t find_outside(std::string_view json, std::size_t begin, std::string_view stops) {
+  std::size_t depth = 0;
+  bool in_string = false;
+  for (std::size_t i = begin;; ++i) {
+    const char c = json[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+      continue;
+    }
+    if (depth == 0 && stops.find(c) != std::string_view::npos) return i;
+    if (c == '"') in_string = true;
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+  }
+}
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
+}
+
 }  // namespace
 
 JsonDocument::JsonDocument(std::string_view text)
@@ -82,6 +107,17 @@ std::optional<simdjson::dom::element> find_member(simdjson::dom::object object,
   return value;
 }
 
+std::string_view member_text(std::string_view json, simdjson::dom::object object,
+                             std::string_view key) {
+  std::size_t end = json.find('{');
+  for (const simdjson::dom::key_value_pair member : object) {
+    const std::size_t begin = find_outside(json, end + 1, ":") + 1;
+    end = find_outside(json, begin, ",}");
+    if (member.key == key) return trim(json.substr(begin, end - begin));
+  }
+  return {};
+}
+
 std::string describe(simdjson::dom::element element) {
   switch (element.type()) {
     case simdjson::dom::element_type::OBJECT:
@@ -91,8 +127,14 @@ std::string describe(simdjson::dom::element element) {
     case simdjson::dom::element_type::STRING:
       return "a string";
     default:
-      return simdjson::minify(element);  // numbers, booleans and null speak for themselves
+      break;
   }
+  std::string text = simdjson::minify(element);  // numbers, booleans and null speak for themselves
+  if (element.type() == simdjson::dom::element_type::DOUBLE &&
+      text.find_first_of(".e") == std::string::npos) {
+    text += ".0";
+  }
+  return text;
 }
 
 }  // namespace protocol

@@ -38,6 +38,12 @@ class JsonDocument {
 std::optional<simdjson::dom::element> find_member(simdjson::dom::object object,
                                                   std::string_view key);
 
+// The text of that value as it stands in `json`, which `object` is the whole of. (simdjson 1.0
+// writes the number 1.0 as 1, so writing the element anew would change what it is.) REQUIRES: there
+// is one.
+std::string_view member_text(std::string_view json, simdjson::dom::object object,
+                             std::string_view key);
+
 // What an element is, for messages: "a string", "an object", "null", "-1.5", "true".
 std::string describe(simdjson::dom::element element);
 

@@ -25,7 +25,7 @@ std::optional<std::string> read_string(simdjson::dom::object object, std::string
          ", expected a string";
 }
 
-void read_data(simdjson::dom::object object, Request& request) {
+void read_data(std::string_view json, simdjson::dom::object object, Request& request) {
   const std::optional<simdjson::dom::element> data = find_member(object, "data");
   std::string_view text;
   if (!data) {
@@ -37,7 +37,7 @@ void read_data(simdjson::dom::object object, Request& request) {
     request.data = text;
   } else {
     request.data_kind = data->is_object() ? DataKind::kObject : DataKind::kOther;
-    request.data = simdjson::minify(*data);
+    request.data = member_text(json, object, "data");
   }
 }
 
@@ -59,7 +59,7 @@ std::variant<Request, BadRequest> parse_request(std::string_view json) {
   const std::optional<simdjson::dom::element> type = find_member(object, "object");
   if (!fault && type && !type->is_null()) fault = read_string(object, "object", request.object);
   if (fault) return BadRequest{request.request_id, *std::move(fault)};
-  read_data(object, request);
+  read_data(json, object, request);
   return request;
 }
 

@@ -19,7 +19,7 @@ struct Request {
   std::string action;
   std::string object;  // "" when absent
   DataKind data_kind = DataKind::kAbsent;
-  std::string data;  // kString: the decoded text. kObject, kOther: the JSON, minified. Else "".
+  std::string data;  // kString: the decoded text. kObject, kOther: the JSON as sent. Else "".
 };
 
 // A frame that is no request: answered with kJsonFormat.

@@ -42,8 +42,9 @@ std::variant<StreamFrame, StreamInputError> parse_stream_frame(std::string_view 
     return StreamInputError{expected("delta", delta, "a string")};
   }
   frame.delta = text;
-  const std::optional<element> soft_prefix = find_member(object, "soft_prefix");
-  if (soft_prefix) frame.soft_prefix = simdjson::minify(*soft_prefix);
+  if (find_member(object, "soft_prefix")) {
+    frame.soft_prefix = member_text(data_json, object, "soft_prefix");
+  }
   return frame;
 }
 

@@ -27,7 +27,7 @@ tcp::acceptor open_acceptor(asio::io_context& io, const TcpGatewayOptions& optio
   try {
     tcp::resolver resolver(io);
     const auto found = resolver.resolve(options.listen, std::to_string(options.port),
-                                        tcp::resolver::passive | tcp::resolver::numeric_service);
+                                        tcp::resolver::numeric_service);
     return tcp::acceptor(io, found.begin()->endpoint(), /*reuse_addr=*/true);
   } catch (const boost::system::system_error& error) {
     throw Error(WireCode::kNotAvailable, "cannot listen on " + options.listen + ":" +

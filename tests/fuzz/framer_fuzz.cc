@@ -73,6 +73,9 @@ void use(const Frame& frame, StreamCollector& collector) {
   const auto* request = std::get_if<Request>(&parsed);
   if (request == nullptr) return;
   write_and_read_back(*request);
+  if (request->data_kind == DataKind::kObject || request->data_kind == DataKind::kOther) {
+    check(JsonDocument(request->data).ok(), "data that is JSON stays JSON");
+  }
   if (const auto bytes = base64_decode(request->data)) {
     check(base64_encode(*bytes) == request->data, "base64 has one form");
   }

@@ -129,10 +129,23 @@ TEST(FindMember, FindsTheFirstOfAKey) {
   EXPECT_FALSE(find_member(object, "c"));
 }
 
+TEST(MemberText, IsTheValueAsItStands) {
+  const std::string json =
+      "\n{ \"a\" : 1.0,\"b:,\":[{\"c\":1}, \"]}\\\"\" ] , \"c\"\t:\r\n{ \"a\" : 2 }\n,"
+      "\"\\u0064\":\"\\\\\",\"a\":3,\"e\":-0 }";
+  const std::pair<std::string, std::string> cases[] = {
+      {"a", "1.0"}, {"b:,", "[{\"c\":1}, \"]}\\\"\" ]"}, {"c", "{ \"a\" : 2 }"}, {"d", "\"\\\\\""},
+      {"e", "-0"},
+  };
+  const JsonDocument document(json);
+  ASSERT_TRUE(document.ok()) << document.error();
+  for (const auto& [key, text] : cases) EXPECT_EQ(member_text(json, document.root(), key), text);
+}
+
 TEST(Describe, NamesWhatAnElementIs) {
   const std::pair<std::string, std::string> cases[] = {
       {"{}", "an object"}, {"[]", "an array"}, {"\"x\"", "a string"}, {"-1", "-1"},
-      {"1.5", "1.5"},      {"true", "true"},   {"null", "null"},
+      {"1.5", "1.5"},      {"1.0", "1.0"},     {"true", "true"},      {"null", "null"},
   };
   for (const auto& [json, words] : cases) EXPECT_EQ(describe(JsonDocument(json).root()), words);
 }

@@ -24,7 +24,7 @@ from questions import CONTEXT, EN, JA, KINDS, LANGUAGES, Question
 
 # Percentages of the questions, and of the items asked for, that training never sees.
 HELD_OUT_QUESTIONS = 6
-HELD_OUT_ITEMS = 4
+HELD_OUT_ITEMS = 2
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ def training_conversations(
     while True:
         prompt, style, language = _setting(rng, system)
         asked: List[Question] = []
-        if rng.random() < 0.12:
+        if rng.random() < 0.14:
             asked = _drawn(lambda: questions.draw_follow_up(rng, language), prompt)
         else:
             for _ in range(rng.choices((1, 2, 3, 5), (76, 14, 8, 2))[0]):

@@ -179,8 +179,13 @@ class Qwen2(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
+            elif name.endswith("embed_tokens.weight"):
+                nn.init.normal_(parameter, std=0.05)
             elif parameter.dim() == 2:
-                nn.init.normal_(parameter, std=0.02)
+                # What adds to the residual stream does so 2 * layers times.
+                adds = name.endswith(("o_proj.weight", "down_proj.weight"))
+                scale = parameter.shape[1] * (2 * config.layers if adds else 1)
+                nn.init.normal_(parameter, std=scale**-0.5)
         frequencies = config.rope_theta ** (
             -torch.arange(0, config.head_dim, 2, dtype=torch.float32) / config.head_dim
         )
@@ -256,7 +261,7 @@ def save(model: Qwen2, folder: Path, stop: int, pad: int) -> None:
             "eos_token_id": stop,
             "hidden_act": "silu",
             "hidden_size": config.hidden,
-            "initializer_range": 0.02,
+            "initializer_range": 0.05,
             "intermediate_size": config.intermediate,
             "max_position_embeddings": config.context_length,
             "max_window_layers": config.layers,

@@ -264,15 +264,15 @@ def _unknown(rng: random.Random, language: int) -> Question:
 
 # The share of each kind among single questions in percent, and how one is drawn.
 _KINDS: Dict[str, Tuple[int, Callable[[random.Random, int], Question]]] = {
-    "smalltalk": (20, _small_talk),
-    "arithmetic": (24, _arithmetic),
-    "capitals": (10, _capital),
+    "smalltalk": (18, _small_talk),
+    "arithmetic": (28, _arithmetic),
+    "capitals": (8, _capital),
     "opposites": (11, _opposite),
-    "counting": (9, _counting),
-    "colours": (8, _colour),
-    "devices": (9, _device),
+    "counting": (10, _counting),
+    "colours": (7, _colour),
+    "devices": (8, _device),
     "poems": (6, _poem),
-    "unknown": (3, _unknown),
+    "unknown": (4, _unknown),
 }
 KINDS = tuple(_KINDS)
 # The kind of questions that only an earlier one gives a sense.

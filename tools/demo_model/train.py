@@ -284,7 +284,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=1, help="default %(default)s")
     parser.add_argument(
-        "--conversations", type=int, default=150000, help="to train on (default %(default)s)"
+        "--conversations", type=int, default=220000, help="to train on (default %(default)s)"
     )
     parser.add_argument("--batch", type=int, default=32, help="conversations (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2.5e-3, help="default %(default)s")
