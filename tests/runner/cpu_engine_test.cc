@@ -40,7 +40,7 @@ EngineUnderTest engine(const std::string& name, const RandomModel& model, int th
 std::string name_of(const testing::TestParamInfo<EngineUnderTest>& info) { return info.param.name; }
 
 // Sizes that fit no vector and no cache line; 3 query heads to a K/V head and 5 heads of 64.
-constexpr RandomModel kOdd{.layers = 2,
+const RandomModel kOdd{.layers = 2,
                            .hidden = 45,
                            .intermediate = 77,
                            .heads = 6,
