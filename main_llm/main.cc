@@ -5,6 +5,7 @@
 #include "main_llm/logging.h"
 #include "main_llm/model_loader.h"
 #include "main_llm/options.h"
+#include "main_llm/run_unit.h"
 #include "main_llm/serve.h"
 
 int main(int argc, char** argv) {
@@ -15,6 +16,8 @@ int main(int argc, char** argv) {
     main_llm::set_up_logging(options->log_level);
     const auto loader = main_llm::make_model_loader(options->models);
     switch (options->command) {
+      case main_llm::Command::kUnit:
+        return main_llm::run_unit(options->unit, *loader);
       case main_llm::Command::kServe:
         return main_llm::serve(options->serve, *loader);
       case main_llm::Command::kRun:

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kExamples = R"(
 Examples:
+  llm_llm                                      the llm unit beside llm-sys, as systemd starts it
   llm_llm serve                                answer the llm-sys protocol on 127.0.0.1:10001
   llm_llm serve --listen 0.0.0.0 --port 10002  the same for the whole network, on another port
   llm_llm run tiny-chat --prompt 'Hello!'      one answer
@@ -59,9 +60,27 @@ void add_common(CLI::App& app, Options& options) {
   app.add_option("--context", options.models.context, "most rows of a conversation")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
-  app.add_option("--log-level", options.log_level,
-                 "trace, debug, info, warn, error or off (default: info for serve, else warn)")
+  app.add_option(
+         "--log-level", options.log_level,
+         "trace, debug, info, warn, error or off (default: info for unit and serve, else warn)")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}));
+}
+
+void add_unit_options(CLI::App& command, UnitOptions& options) {
+  command.add_option("--max-tasks", options.max_tasks, "tasks set up at a time")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_option("--queue", options.queue, "inferences that may wait in a task")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+}
+
+void add_unit(CLI::App& app, UnitModeOptions& options) {
+  auto* unit = app.add_subcommand("unit", "be llm-sys's llm unit (what it does without a command)");
+  unit->add_option("--socket-root", options.socket_root, "folder of rpc.sys and rpc.llm")
+      ->type_name("DIR")
+      ->capture_default_str();
+  add_unit_options(*unit, options.unit);
 }
 
 CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
@@ -72,12 +91,7 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
       })
       ->capture_default_str();
   serve->add_option("--port", options.port, "port; 0: any free one")->capture_default_str();
-  serve->add_option("--max-tasks", options.unit.max_tasks, "tasks set up at a time")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  serve->add_option("--queue", options.unit.queue, "inferences that may wait in a task")
-      ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
+  add_unit_options(*serve, options.unit);
   return serve;
 }
 
@@ -134,13 +148,14 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
   CLI::App app("An on-device LLM unit that speaks M5Stack's llm-sys protocol", "llm_llm");
   app.footer(kExamples);
   app.set_version_flag("--version", "llm_llm " + std::string(kVersion));
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.fallthrough();  // the common options may stand behind the command
   add_common(app, options);
+  add_unit(app, options.unit);
   const CLI::App* serve = add_serve(app, options.serve);
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* bench = add_bench(app, options.bench);
-  add_inspect(app, options.inspect);
+  const CLI::App* inspect = add_inspect(app, options.inspect);
   add_environment_names(app);
   try {
     app.parse(argc, argv);
@@ -148,13 +163,15 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
     exit_status = app.exit(error);
     return std::nullopt;
   }
-  options.command = serve->parsed()   ? Command::kServe
-                    : run->parsed()   ? Command::kRun
-                    : bench->parsed() ? Command::kBench
-                                      : Command::kInspect;
+  options.command = serve->parsed()     ? Command::kServe
+                    : run->parsed()     ? Command::kRun
+                    : bench->parsed()   ? Command::kBench
+                    : inspect->parsed() ? Command::kInspect
+                                        : Command::kUnit;
   if (options.models.roots.empty()) options.models.roots = default_roots();
   if (options.log_level.empty()) {
-    options.log_level = options.command == Command::kServe ? "info" : "warn";
+    const bool is_service = options.command == Command::kServe || options.command == Command::kUnit;
+    options.log_level = is_service ? "info" : "warn";
   }
   exit_status = 0;
   return options;

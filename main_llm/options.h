@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,11 @@ namespace main_llm {
 struct ServeOptions {
   std::string listen = "127.0.0.1";
   std::uint16_t port = 10001;
+  UnitOptions unit;
+};
+
+struct UnitModeOptions {
+  std::filesystem::path socket_root = "/tmp";
   UnitOptions unit;
 };
 
@@ -44,13 +50,14 @@ struct InspectOptions {
   bool json = false;
 };
 
-enum class Command { kServe, kRun, kBench, kInspect };
+enum class Command { kUnit, kServe, kRun, kBench, kInspect };
 
 // The whole command line, with the environment (LLM_LLM_X_Y for --x-y) as its defaults.
 struct Options {
-  Command command = Command::kServe;
+  Command command = Command::kUnit;
   std::string log_level;
   ModelOptions models;
+  UnitModeOptions unit;
   ServeOptions serve;
   RunOptions run;
   BenchOptions bench;

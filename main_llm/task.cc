@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <exception>
-#include <vector>
 
 #include "main_llm/error_map.h"
+#include "main_llm/linked_input.h"
 #include "protocol/json_writer.h"
 #include "protocol/log.h"
 #include "runner/error.h"
@@ -63,9 +63,13 @@ Task::Task(std::string work_id, SetupRequest setup, std::shared_ptr<const runner
                           ? parse_soft_prefix(*setup_.soft_prefix, model_->shape.hidden)
                           : nullptr),
       conversation_(model_, system_prompt(setup_, *model_), keep_conversation_),
+      inputs_(setup_.inputs),
       worker_([this] { run(); }) {}
 
-Task::~Task() { close(); }
+Task::~Task() {
+  links_.clear();  // nothing is heard any more
+  close();
+}
 
 AnswerTarget Task::target_of(const protocol::ReplySinkPtr& sink,
                              const std::string& request_id) const {
@@ -79,6 +83,7 @@ void Task::fail(AnswerTarget target, const protocol::WireError& error) {
 
 void Task::infer(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
   AnswerTarget target = target_of(sink, request.request_id);
+  set_requester({sink, request.request_id});
   try {
     std::optional<InferenceInput> input = protocol::object_has(request.object, "stream")
                                               ? collect(request, sink)
@@ -93,6 +98,44 @@ void Task::infer(const protocol::Request& request, const protocol::ReplySinkPtr&
   } catch (...) {
     fail(std::move(target), to_wire_error(std::current_exception(), WireCode::kModelRun));
   }
+}
+
+void Task::hear(std::string_view message) {
+  std::optional<std::string> said = finished_utterance(message);
+  if (!said) return;
+  Job job;
+  {
+    const std::lock_guard lock(links_mutex_);
+    job.target = target_of(requester_.sink.lock(), requester_.request_id);
+  }
+  job.text = *std::move(said);
+  job.prefix = default_prefix_;
+  job.is_heard = true;
+  enqueue(std::move(job));
+}
+
+void Task::set_requester(Requester requester) {
+  const std::lock_guard lock(links_mutex_);
+  requester_ = std::move(requester);
+}
+
+void Task::link(const std::string& source, std::unique_ptr<protocol::Subscription> subscription) {
+  // One of the same source ends outside of the lock, which its callback may be waiting for.
+  const std::lock_guard lock(links_mutex_);
+  links_[source].swap(subscription);
+  if (std::find(inputs_.begin(), inputs_.end(), source) == inputs_.end()) {
+    inputs_.push_back(source);
+  }
+}
+
+void Task::unlink(const std::string& source) {
+  std::unique_ptr<protocol::Subscription> ended;
+  const std::lock_guard lock(links_mutex_);
+  const auto link = links_.find(source);
+  if (link == links_.end()) return;
+  ended = std::move(link->second);
+  links_.erase(link);
+  std::erase(inputs_, source);
 }
 
 // The whole input once its finishing frame is there. Throws protocol::Error(kStreamIndex).
@@ -171,8 +214,8 @@ void Task::sender_gone(const protocol::ReplySinkPtr& sink) {
   if (host_.has_subscribers(work_id_)) return;
   const std::lock_guard lock(jobs_mutex_);
   if (running_ && running_sink_ == sink) running_->request_stop();
-  const auto dropped =
-      std::erase_if(waiting_, [&](const Job& job) { return job.target.sink == sink; });
+  const auto dropped = std::erase_if(
+      waiting_, [&](const Job& job) { return !job.is_heard && job.target.sink == sink; });
   if (dropped > 0)
     protocol::log_info(work_id_, ": ", dropped, " waiting requests of a gone sender dropped");
 }
@@ -200,7 +243,7 @@ void Task::run() {
     const Job job = std::move(waiting_.front());
     waiting_.pop_front();
     running_ = job.stop;
-    running_sink_ = job.target.sink;
+    running_sink_ = job.is_heard ? nullptr : job.target.sink;
     lock.unlock();
 
     std::optional<Ending> ending;
@@ -226,7 +269,7 @@ void Task::run() {
 }
 
 bool Task::is_abandoned(const Job& job) const {
-  return job.target.sink && job.target.sink->closed() && !host_.has_subscribers(work_id_);
+  return !job.is_heard && job.target.sink->closed() && !host_.has_subscribers(work_id_);
 }
 
 Task::Ending Task::run_job(const Job& job, Answer& answer) {
@@ -254,19 +297,20 @@ std::string Task::generate(const Job& job, Answer& answer) {
   const auto new_tokens = result.tokens.size();
   const auto tokens_per_second =
       result.decode_ms > 0 ? static_cast<double>(new_tokens) * 1000 / result.decode_ms : 0;
-  protocol::log_info(
-      work_id_, ": request ", job.target.request_id, " prompt_rows=", result.prompt_rows,
-      " computed_rows=", result.computed_rows, " new_tokens=", new_tokens,
-      " prefill_ms=", std::lround(result.first_token_ms),
-      " decode_tps=", std::lround(tokens_per_second), " finish=", runner::to_string(result.finish));
+  protocol::log_info(work_id_, ": request ", job.target.request_id,
+                     " prompt_rows=", result.prompt_rows, " computed_rows=", result.computed_rows,
+                     " new_tokens=", new_tokens, " prefill_ms=", std::lround(result.first_token_ms),
+                     " decode_tps=", std::lround(tokens_per_second),
+                     " finish=", runner::to_string(result.finish));
   return std::move(result.text);
 }
 
 std::string Task::info_json() const {
+  const std::lock_guard lock(links_mutex_);
   return "{\"model\":" + protocol::json_string(setup_.model) +
          ",\"response_format\":" + protocol::json_string(setup_.response_format) +
          ",\"enoutput\":" + (setup_.enoutput ? "true" : "false") +
-         ",\"inputs\":" + protocol::json_array(setup_.inputs) +
+         ",\"inputs\":" + protocol::json_array(inputs_) +
          ",\"hidden_size\":" + std::to_string(model_->shape.hidden) +
          ",\"context_length\":" + std::to_string(model_->shape.context) +
          ",\"engine\":" + protocol::json_string(model_->engine) + "}";

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "main_llm/answer.h"
 #include "main_llm/request_data.h"
@@ -21,6 +22,12 @@
 #include "runner/model.h"
 
 namespace main_llm {
+
+// A client's request, for replies to come.
+struct Requester {
+  std::weak_ptr<protocol::ReplySink> sink;  // not held: see ReplySink
+  std::string request_id;
+};
 
 // One set-up model: a conversation, a worker thread that runs its inferences in the order they
 // came, and a bounded queue before it. Every inference handed in gets its results or exactly one
@@ -45,6 +52,18 @@ class Task {
   // what is wrong with it.
   void infer(const protocol::Request& request, const protocol::ReplySinkPtr& sink);
 
+  // Takes what a speech unit published (finished_utterance()): what was said becomes an inference
+  // of the client that last asked for something, cancelled by nobody's going.
+  void hear(std::string_view message);
+
+  // Who gets the answers to what is heard, until the next infer().
+  void set_requester(Requester requester);
+
+  // Keeps the subscription to another unit's output as an input named `source`, and ends it.
+  // Unknown sources are ignored. May wait for a callback of the subscription.
+  void link(const std::string& source, std::unique_ptr<protocol::Subscription> subscription);
+  void unlink(const std::string& source);
+
   // Stops the inference that is running, or else the one about to run; its ending still comes.
   void pause();
 
@@ -66,6 +85,7 @@ class Task {
     AnswerTarget target;
     std::string text;
     std::shared_ptr<const runner::SoftPrefix> prefix;
+    bool is_heard = false;  // not asked by a client
     std::stop_source stop;
   };
   // Streamed inputs are kept apart by sender and request_id.
@@ -101,6 +121,11 @@ class Task {
   std::shared_ptr<const runner::SoftPrefix> default_prefix_;
   runner::Conversation conversation_;  // the worker's
 
+  mutable std::mutex links_mutex_;
+  std::vector<std::string> inputs_;
+  std::map<std::string, std::unique_ptr<protocol::Subscription>> links_;  // by source
+  Requester requester_;
+
   std::mutex streams_mutex_;
   std::deque<OpenStream> streams_;  // oldest first
 
@@ -108,7 +133,7 @@ class Task {
   std::condition_variable jobs_changed_;
   std::deque<Job> waiting_;
   std::optional<std::stop_source> running_;  // of the inference that runs now
-  protocol::ReplySinkPtr running_sink_;      // and its sender
+  protocol::ReplySinkPtr running_sink_;      // and its sender, unless it was heard
   bool closed_ = false;
 
   std::jthread worker_;  // last: it uses everything above

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "main_llm/error_map.h"
+#include "main_llm/linked_input.h"
 #include "protocol/json_writer.h"
 #include "protocol/log.h"
 
@@ -14,8 +15,8 @@ namespace {
 
 using protocol::WireCode;
 
-// Setups that may wait while a model loads; each may take many seconds.
-constexpr int kMaxWaitingSetups = 16;
+// Requests that may wait for the unit's thread, where each may take many seconds.
+constexpr int kMaxWaitingSlow = 16;
 
 // The number of "llm.1000".
 std::optional<int> work_number(std::string_view work_id) {
@@ -86,37 +87,30 @@ void Unit::handle(const protocol::Request& request, const protocol::ReplySinkPtr
                  protocol::make_error(WireCode::kUnknownUnitAction, request.action));
     }
   } catch (...) {
-    // Only setup throws: tasks answer for their inferences themselves.
-    send_reply(sink, request.request_id, request.action == "setup" ? "llm" : request.work_id,
-               to_wire_error(std::current_exception(), WireCode::kModelLoading));
+    // Only what takes long throws: tasks answer for their inferences themselves.
+    const bool is_setup = request.action == "setup";
+    send_reply(sink, request.request_id, is_setup ? "llm" : request.work_id,
+               to_wire_error(std::current_exception(),
+                             is_setup ? WireCode::kModelLoading : WireCode::kLinkFailed));
   }
 }
 
 void Unit::setup(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
   SetupRequest setup = parse_setup(request);  // what is wrong with it is said at once
-  {
-    const std::lock_guard lock(jobs_mutex_);
-    if (waiting_setups_ == kMaxWaitingSetups) {
-      throw protocol::Error(WireCode::kModelLoading,
-                            std::to_string(kMaxWaitingSetups) + " setups are waiting already");
-    }
-    ++waiting_setups_;
-  }
-  post([this, setup = std::move(setup), request_id = request.request_id, sink] {
-    try {
-      const std::string work_id = run_setup(setup);
-      protocol::log_info(work_id, ": set up with model ", setup.model);
-      send_reply(sink, request_id, work_id);
-    } catch (...) {
-      send_reply(sink, request_id, "llm",
-                 to_wire_error(std::current_exception(), WireCode::kModelLoading));
-    }
-    const std::lock_guard lock(jobs_mutex_);
-    --waiting_setups_;
-  });
+  post_slow(WireCode::kModelLoading,
+            [this, setup = std::move(setup), request_id = request.request_id, sink] {
+              try {
+                const std::string work_id = run_setup(setup, {sink, request_id});
+                protocol::log_info(work_id, ": set up with model ", setup.model);
+                send_reply(sink, request_id, work_id);
+              } catch (...) {
+                send_reply(sink, request_id, "llm",
+                           to_wire_error(std::current_exception(), WireCode::kModelLoading));
+              }
+            });
 }
 
-std::string Unit::run_setup(const SetupRequest& setup) {
+std::string Unit::run_setup(const SetupRequest& setup, Requester requester) {
   if (refuse_setups_) throw protocol::Error(WireCode::kModelLoading, "the program is ending");
   {
     const std::lock_guard lock(tasks_mutex_);
@@ -132,6 +126,15 @@ std::string Unit::run_setup(const SetupRequest& setup) {
     if (!number) throw protocol::Error(WireCode::kModelLoading, "sys allotted " + work_id);
     auto task = std::make_shared<Task>(work_id, setup, loader_.load(setup.model, false), host_,
                                        options_.queue);
+    task->set_requester(std::move(requester));
+    for (const std::string& input : setup.inputs) {
+      if (!linked_input(input)) continue;
+      try {
+        link_input(*task, input);
+      } catch (const protocol::Error& error) {
+        protocol::log_warn(work_id, ": input not linked: ", error.what());
+      }
+    }
     const std::lock_guard lock(tasks_mutex_);
     tasks_.emplace(*number, std::move(task));
   } catch (...) {
@@ -192,14 +195,46 @@ void Unit::exit(const protocol::Request& request, const protocol::ReplySinkPtr& 
 }
 
 void Unit::link(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
-  if (!find_task_or_refuse(request, sink)) return;
-  send_reply(sink, request.request_id, request.work_id,
-             protocol::make_error(WireCode::kLinkFailed, "no unit publishes " + request.data));
+  std::shared_ptr<Task> task = find_task_or_refuse(request, sink);
+  if (!task) return;
+  post_slow(WireCode::kLinkFailed, [this, task = std::move(task), request, sink] {
+    protocol::WireError error;
+    try {
+      link_input(*task, request.data);
+    } catch (...) {
+      error = to_wire_error(std::current_exception(), WireCode::kLinkFailed);
+    }
+    send_reply(sink, request.request_id, request.work_id, std::move(error));
+  });
 }
 
-// Nothing can be linked yet, and to unlink what is not linked is no error.
+// To unlink what is not linked is no error.
 void Unit::unlink(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
-  if (find_task_or_refuse(request, sink)) send_reply(sink, request.request_id, request.work_id);
+  std::shared_ptr<Task> task = find_task_or_refuse(request, sink);
+  if (!task) return;
+  post_slow(WireCode::kLinkFailed, [task = std::move(task), request, sink] {
+    task->unlink(request.data);
+    send_reply(sink, request.request_id, request.work_id);
+  });
+}
+
+// Throws protocol::Error(kLinkFailed) when there is nothing to link with.
+void Unit::link_input(Task& task, const std::string& source) {
+  const std::optional<LinkedInput> kind = linked_input(source);
+  if (!kind) {
+    throw protocol::Error(WireCode::kLinkFailed,
+                          "\"" + source + "\" is none of asr.N, whisper.N and kws.N");
+  }
+  const std::optional<std::string> url = host_.find_output(source);
+  if (!url) throw protocol::Error(WireCode::kLinkFailed, "there is no " + source);
+  // The task outlives its subscriptions.
+  task.link(source, host_.subscribe(*url, [&task, kind](std::string_view message) {
+    if (*kind == LinkedInput::kSpeech) {
+      task.hear(message);
+    } else {
+      task.pause();
+    }
+  }));
 }
 
 void Unit::taskinfo(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
@@ -258,6 +293,23 @@ void Unit::retire(std::shared_ptr<Task> task) {
     task.reset();  // waits for its last frame, which still needs the host
     host_.release_task(work_id);
     protocol::log_info(work_id, ": gone");
+  });
+}
+
+// Throws protocol::Error when too many wait.
+void Unit::post_slow(WireCode refusal, std::function<void()> job) {
+  {
+    const std::lock_guard lock(jobs_mutex_);
+    if (waiting_slow_ == kMaxWaitingSlow) {
+      throw protocol::Error(refusal,
+                            std::to_string(kMaxWaitingSlow) + " requests are waiting already");
+    }
+    ++waiting_slow_;
+  }
+  post([this, job = std::move(job)] {
+    job();
+    const std::lock_guard lock(jobs_mutex_);
+    --waiting_slow_;
   });
 }
 

@@ -66,7 +66,9 @@ class Unit {
   void taskinfo(const protocol::Request& request, const protocol::ReplySinkPtr& sink);
   static Action find_action(std::string_view name);
 
-  std::string run_setup(const SetupRequest& setup);
+  std::string run_setup(const SetupRequest& setup, Requester requester);
+  void link_input(Task& task, const std::string& source);
+  void post_slow(protocol::WireCode refusal, std::function<void()> job);
   std::shared_ptr<Task> find_task(const std::string& work_id) const;
   std::shared_ptr<Task> find_task_or_refuse(const protocol::Request& request,
                                             const protocol::ReplySinkPtr& sink) const;
@@ -84,7 +86,7 @@ class Unit {
   std::mutex jobs_mutex_;
   std::condition_variable jobs_changed_;
   std::deque<std::function<void()>> jobs_;
-  int waiting_setups_ = 0;
+  int waiting_slow_ = 0;
   bool ending_ = false;
   std::atomic<bool> refuse_setups_ = false;
 

@@ -30,6 +30,10 @@ from stackflow_client import StackFlowClient  # noqa: E402  (found by the line a
 
 BUILD = Path(os.environ.get("LLM_LLM_BUILD", REPOSITORY / "build")).resolve()
 TIME_FACTOR = float(os.environ.get("TEST_TIME_FACTOR", "1"))
+# Full loops instead of short ones (tools/test --long).
+LONG = bool(os.environ.get("TEST_LONG"))
+# Runs tests that hold there too behind llm-sys instead of `serve`.
+BEHIND_LLM_SYS = bool(os.environ.get("TEST_BEHIND_LLM_SYS"))
 DEADLINE = 20.0 * TIME_FACTOR  # seconds for whatever should happen at once
 
 Script = Dict[str, Any]
@@ -131,6 +135,18 @@ def run_program(
     return finished
 
 
+def read_first_line(
+    process: "subprocess.Popen[bytes]", pattern: str, stderr: Callable[[], str]
+) -> "re.Match[str]":
+    """The first line of a program's stdout, which tells that it is ready."""
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], DEADLINE)
+    line = process.stdout.readline().decode() if ready else ""
+    match = re.fullmatch(pattern, line)
+    assert match, f"instead of {pattern!r}: {line!r}; stderr: {stderr()}"
+    return match
+
+
 class Server:
     """`llm_llm… serve` on a free port, ended with SIGTERM by its own process id.
 
@@ -151,29 +167,31 @@ class Server:
         for model, script in scripts.items():
             self.write_script(model, script)
         command += ["--models", str(self.models)] if scripts else []
-        command += ["--log-level", "trace", "serve", *options]
-        command += ["--port", "0"] if port_option else []
+        command += ["--log-level", "trace", *self._mode(port_option), *options]
         self._stderr_path = Path(self._folder.name) / "stderr"
-        with open(self._stderr_path, "wb") as stderr:
-            self.process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=clean_environment(env),
-            )
+        self._command, self._env = command, clean_environment(env)
+        self.process = self._start()
         try:
             self.address, self.port = self._read_port()
         except BaseException:
             self.kill()
             raise
 
+    def _start(self) -> "subprocess.Popen[bytes]":
+        with open(self._stderr_path, "ab") as stderr:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=self._env,
+            )
+
+    def _mode(self, port_option: bool) -> List[str]:
+        return ["serve", *(["--port", "0"] if port_option else [])]
+
     def _read_port(self) -> Tuple[str, int]:
-        assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE)
-        line = self.process.stdout.readline().decode() if ready else ""
-        match = re.fullmatch(r"listening on (\S+):(\d+)\n", line)
-        assert match, f"instead of the port: {line!r}; stderr: {self.stderr()}"
+        match = read_first_line(self.process, r"listening on (\S+):(\d+)\n", self.stderr)
         return match[1], int(match[2])
 
     def stderr(self) -> str:
@@ -213,32 +231,123 @@ class Server:
 
     def stop(self) -> None:
         """Ends the program and checks that it ended well."""
-        stderr = ""
         try:
-            if self.process.poll() is None:
-                self.signal()
-            end = time.monotonic() + DEADLINE
-            while self.process.poll() is None and time.monotonic() < end:
-                self._open_all_gates()  # a test that failed may have left one closed
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(0.02)
-            status = self.process.poll()
-            stderr = self.stderr()
+            self._end()
         finally:
             self.kill()
+
+    def _end(self) -> None:
+        if self.process.poll() is None:
+            self.signal()
+        end = time.monotonic() + DEADLINE
+        while self.process.poll() is None and time.monotonic() < end:
+            self._open_all_gates()  # a test that failed may have left one closed
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.02)
+        status, stderr = self.process.poll(), self.stderr()
         assert not SANITIZER_REPORT.search(stderr), stderr
         assert status == 0, f"exit status {status} (None: did not end); stderr: {stderr[-4000:]}"
+
+
+class LlmSys:
+    """The double of llm-sys, on a free port; see llm_sys_double.py."""
+
+    def __init__(self, root: Path, port: int = 0) -> None:
+        self.root = root
+        self._stderr_path = root / "llm_sys.stderr"
+        with open(self._stderr_path, "ab") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-B", str(Path(__file__).parent / "llm_sys_double.py"),
+                 "--socket-root", str(root), "--port", str(port)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+            )  # fmt: skip
+        self.port = int(read_first_line(self.process, r"listening on \S+:(\d+)\n", self.stderr)[1])
+
+    def stderr(self) -> str:
+        return self._stderr_path.read_text("utf-8", "replace")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(DEADLINE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def stop(self) -> None:
+        """Ends it and checks that the unit did nothing that llm-sys would not put up with."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        status = self.process.wait(DEADLINE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        assert status == 0, f"exit status {status}: {self.stderr()}"
+
+
+class DropIn(Server):
+    """`llm_llm… unit` behind the double of llm-sys, whose port `port` is."""
+
+    llm_sys: Optional[LlmSys] = None
+
+    def _mode(self, port_option: bool) -> List[str]:
+        self.root = Path(self._folder.name) / "sockets"
+        self.root.mkdir()
+        return ["unit", "--socket-root", str(self.root)]
+
+    def _read_port(self) -> Tuple[str, int]:
+        read_first_line(self.process, r"answering at \S+\n", self.stderr)
+        self.llm_sys = LlmSys(self.root)
+        return "127.0.0.1", self.llm_sys.port
+
+    def kill_unit(self) -> None:
+        """Kills the unit without a word."""
+        self.process.kill()
+        self.process.wait(DEADLINE)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+    def start_unit(self) -> None:
+        self.process = self._start()
+        read_first_line(self.process, r"answering at \S+\n", self.stderr)
+
+    def restart_llm_sys(self) -> None:
+        """Kills the double without a word and starts another one on the same port."""
+        self.kill_llm_sys()
+        self.llm_sys = LlmSys(self.root, self.port)
+
+    def kill_llm_sys(self) -> None:
+        assert self.llm_sys is not None
+        self.llm_sys.kill()
+        self.llm_sys = None
+
+    def files(self) -> List[str]:
+        """The socket files of the unit and of its tasks."""
+        return sorted(path.name for path in [*self.root.glob("llm/*output*"), *self.root.glob("rpc.llm")])
+
+    def stop(self) -> None:
+        try:
+            llm_sys, self.llm_sys = self.llm_sys, None
+            self._end()
+            if llm_sys is not None:
+                llm_sys.stop()
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        if self.llm_sys is not None:
+            self.llm_sys.kill()
+            self.llm_sys = None
+        super().kill()
 
 
 class ProtocolTest(unittest.TestCase):
     """Base of the tests: servers and clients that end with the test, and checks of replies."""
 
     maxDiff = None
+    server_class = DropIn if BEHIND_LLM_SYS else Server
 
     def serve(
         self, scripts: Optional[Dict[str, Script]] = None, *options: str, **rest: Any
     ) -> Server:
-        server = Server({"echo": ECHO} if scripts is None else scripts, *options, **rest)
+        server = self.server_class({"echo": ECHO} if scripts is None else scripts, *options, **rest)
         self.addCleanup(server.stop)
         return server
 

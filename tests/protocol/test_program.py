@@ -25,14 +25,14 @@ class CommandLine(ProtocolTest):
         self.assertEqual(finished.returncode, 0)
         for word in ("serve", "run", "bench", "inspect", "--models", "LLM_LLM_", "Example"):
             self.assertIn(word, finished.stdout)
-        for command in ("serve", "run", "bench", "inspect"):
+        for command in ("unit", "serve", "run", "bench", "inspect"):
             finished = run_program(SCRIPTED, command, "--help")
             self.assertEqual(finished.returncode, 0)
             self.assertNotEqual(finished.stdout, "")
 
     def test_mistakes(self) -> None:
         mistakes: List[List[str]] = [
-            [], ["dance"], ["serve", "--no-such-option"], ["serve", "--port", "70000"],
+            ["dance"], ["serve", "--no-such-option"], ["serve", "--port", "70000"],
             ["serve", "--port", "x"], ["serve", "--queue", "-1"], ["serve", "--max-tasks", "0"],
             ["--engine", "magic", "serve"], ["--log-level", "loud", "serve"], ["run"],
         ]  # fmt: skip
