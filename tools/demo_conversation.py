@@ -7,7 +7,6 @@ prefix that changes the answer. Exit status 0 if all of it came out as it should
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 from pathlib import Path
 from typing import List, Optional
@@ -65,18 +64,12 @@ class Demo:
         self.ask(task, "Turn on the kitchen light.")
         self.client.exit(task)
 
-        task = self.chapter("Without a system prompt, with soft prefixes", TEXT)
+        task = self.chapter("Without a system prompt, with a soft prefix", TEXT)
         question = "Turn on the kitchen light."
         plain = self.ask(task, question)
         print("  [a prefix of 4 rows, tuned to make a pirate]")
         self.check(self.ask(task, question, soft_prefix(read_tensor(PIRATE_PREFIX))) != plain,
                    "the tuned prefix changed nothing")
-        print("  [a prefix of 1 random row]")
-        width = self.client.hidden_size(task) or 0
-        generator = random.Random(1)
-        row = [generator.gauss(0, 1) for _ in range(width)]
-        self.check(self.ask(task, question, soft_prefix([row])) != plain,
-                   "the random prefix changed nothing")
         print("  [and none again]")
         self.check(self.ask(task, question) == plain, "a prefix left a trace")
         self.client.exit(task)

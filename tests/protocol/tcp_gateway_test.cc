@@ -577,6 +577,9 @@ TEST(TcpGateway, GoesOnAcceptingAfterRunningOutOfFileDescriptors) {
   log.lines.take();
 
   Server server;
+  Client first(server);
+  first.send(request_of("0", "echo"));
+  EXPECT_EQ(first.read_line(), line_of("0"));
   Client client;  // its descriptor is taken before the limit
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);

@@ -10,11 +10,14 @@ import struct
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 from pathlib import Path
 from typing import Any, Dict, List
 
 from harness import DEADLINE, ECHO, TOOLS, ProtocolTest, Script, Server, clean_environment
+import compare_baseline_vs_softprefix_nostream as comparison  # in tools/, as harness arranges
+import verification
 from stackflow_client import (
     TEXT_STREAM,
     ConnectError,
@@ -195,7 +198,16 @@ class Verification(ProtocolTest):
 
     def test_prefixes_without_effect(self) -> None:
         server = self.serve({"m": ECHO})
-        self.check_failed(server, COMPARE, "--model", "m", says="changed the answer")
+        finished = run_script(COMPARE, server.port, "--model", "m")
+        self.assertEqual(finished.returncode, 0, finished.stdout + finished.stderr)
+        self.assertIn("PASS: 0 of 20 prefixes changed the answer", finished.stdout)
+
+    def test_unit_that_ignores_prefixes(self) -> None:
+        # Answers a prefix that cannot be, as StackFlow's own unit does.
+        client = types.SimpleNamespace(infer=lambda *_: "an answer")
+        options = types.SimpleNamespace(prompt="?")
+        with self.assertRaisesRegex(verification.CheckFailed, "ignores soft prefixes"):
+            comparison.require_refusal(client, options, "llm.1000")
 
 
 class Comparison(ProtocolTest):

@@ -1,10 +1,7 @@
 #!/usr/bin/env python3
 """Trains tiny-chat from nothing: tokenizer, weights, and a report of its held-out accuracy.
 
-Needs PyTorch 1.13 or later. On Debian 12, where the reference BLAS is some 30 times slower:
-
-    apt-get install python3-torch libopenblas0-pthread
-    /usr/bin/python3 tools/demo_model/train.py --threads 2
+Needs PyTorch 1.13 or later; README.md has the commands that made the committed weights.
 
 Everything is drawn from --seed; another BLAS, thread count or device rounds differently and gives
 other weights of the same quality. Writes the model's folder and a JSON report.
@@ -118,9 +115,9 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 
 
 def emphasized(
-    conversations: Iterable[corpus.Conversation], seed: int, share_of_others: float = 0.35
+    conversations: Iterable[corpus.Conversation], seed: int, share_of_others: float = 0.5
 ) -> Iterator[corpus.Conversation]:
-    """All conversations that end in what is learned last (sums, counting, follow-ups), few others."""
+    """All that end in what is learned last (sums, counting, follow-ups), and a share of others."""
     rng = random.Random(seed)
     for conversation in conversations:
         kind = conversation.turns[-1].question.kind
