@@ -2,18 +2,18 @@
 #include <iostream>
 
 #include "main_llm/commands.h"
-#include "main_llm/logging.h"
 #include "main_llm/model_loader.h"
 #include "main_llm/options.h"
 #include "main_llm/run_unit.h"
 #include "main_llm/serve.h"
+#include "protocol/log.h"
 
 int main(int argc, char** argv) {
   int exit_status = 0;
   try {
     const auto options = main_llm::parse_options(argc, argv, exit_status);
     if (!options) return exit_status;
-    main_llm::set_up_logging(options->log_level);
+    protocol::set_up_log(options->log_level);
     const auto loader = main_llm::make_model_loader(options->models);
     switch (options->command) {
       case main_llm::Command::kUnit:

@@ -11,6 +11,10 @@ namespace protocol {
 
 enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
 
+// Sends the log to stderr, one line per event. `level`: trace, debug, info, warn, error or off.
+// Call once, before threads start. Throws std::invalid_argument for another level.
+void set_up_log(const std::string& level);
+
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level, const std::string& line);
 

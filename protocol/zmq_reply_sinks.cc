@@ -37,14 +37,12 @@ class ZmqReplySinks::Sink : public ReplySink, public std::enable_shared_from_thi
   void connect() {
     last_use_ = Clock::now();
     if (closed_ || connection_) return;
-    connection_.emplace(
-        loop_, ZMQ_PUSH, url_,
-        ZmqConnection::Events{{}, [this] {
-                                const auto self =
-                                    shared_from_this();  // the map may hold the last one
-                                log_debug(url_, ": the client has gone");
-                                sinks_.lost(*this);
-                              }});
+    try {
+      open();
+    } catch (const zmq::error_t& error) {
+      log_warn(url_, ": no reply URL: ", error.what());
+      sinks_.lost(*this);
+    }
   }
 
   void disconnect() { connection_.reset(); }
@@ -64,6 +62,16 @@ class ZmqReplySinks::Sink : public ReplySink, public std::enable_shared_from_thi
       log_warn(url_, ": cut off: it does not read its replies");
       sinks_.lost(*this);
     }
+  }
+
+  void open() {
+    ZmqConnection::Events events;
+    events.on_lost = [this] {
+      const auto self = shared_from_this();  // the map may hold the last one
+      log_debug(url_, ": the client has gone");
+      sinks_.lost(*this);
+    };
+    connection_.emplace(loop_, ZMQ_PUSH, url_, std::move(events));
   }
 
   ZmqReplySinks& sinks_;  // there as long as this is not closed

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -41,14 +42,11 @@ SLOW: Script = {
     "rules": [
         {"prompt": "long", "answer": ["x"], "repeat": 200, "decode_ms": STEP_MS},
         {"prompt": "think", "answer": ["x"], "prefill_ms": 600_000},
-        {"prompt": "counts", "counts": True},
+        {"prompt": "gated", "answer": ["x"], "repeat": 200,
+         "gate": {"file": "middle", "at": 3}},
         {"echo": 4},
     ]
 }
-
-
-def decode_calls(client: Client, task: str) -> int:
-    return int(json.loads(client.infer(task, "counts").text)["decode_calls"])
 
 
 @contextlib.contextmanager
@@ -143,6 +141,7 @@ class Calls(DropInTest):
             payload = bytes([len(url)]) + url + request
             self.assertEqual(self.call(self.server, b"taskinfo", payload), [b"None"])
         self.assertEqual(self.connect(self.server).taskinfo(), [])
+        wait_until(lambda: "no reply URL" in self.server.stderr(), "bad URLs are given up")
 
     def test_answered_while_a_model_loads(self) -> None:
         server = self.serve({"slow": {"load_gate": "go"}})
@@ -247,24 +246,26 @@ class Inferences(DropInTest):
 class ClientGone(DropInTest):
     def test_streams_are_cancelled(self) -> None:
         server, staying, task = self.start_drop_in(SLOW, response_format=STREAM)
-        descriptors = None
-        calls = decode_calls(staying, task)
+        gate = server.models / "m" / "middle"
+        most = 0
         for turn in range(100 if LONG else 10):
+            gate.unlink(missing_ok=True)
+            gate.with_suffix(".reached").unlink(missing_ok=True)
             leaving = Client(server.port)
-            leaving.request(task, "inference", object="llm.utf-8", data="long")
-            for _ in range(3):
-                leaving.receive()
-            last = leaving.receive()["data"]["index"]
+            leaving.request(task, "inference", object="llm.utf-8", data="gated")
+            server.wait_for_gate("m", "middle")  # three tokens are out, a decode is under way
             leaving.close()
             start = time.monotonic()
-            now = decode_calls(staying, task)
+            wait_until(lambda: server.stderr().count("has gone") > turn, "its going is noticed")
             self.assertLess(time.monotonic() - start, CANCELLED_WITHIN)
-            # Frames read late tell less than was computed; what is sure is that it was not all.
-            self.assertLess(now - calls, 200 - last, f"turn {turn}")
-            calls = now
-            count = len(os.listdir(f"/proc/{server.process.pid}/fd"))
-            descriptors = descriptors if descriptors is not None else count + 3
-            self.assertLessEqual(count, descriptors)
+            server.open_gate("m", "middle")
+            self.assertEqual(staying.infer(task, "next").text, "next")
+            cancelled = re.findall(r"new_tokens=(\d+) .*finish=cancelled", server.stderr())
+            self.assertEqual(len(cancelled), turn + 1)
+            self.assertLessEqual(int(cancelled[-1]), 5)
+            descriptors = len(os.listdir(f"/proc/{server.process.pid}/fd"))
+            most = max(most, descriptors) if turn < 3 else most
+            self.assertLessEqual(descriptors, most + 2)
 
     def test_waiting_jobs_are_cancelled(self) -> None:
         server, staying, task = self.start_drop_in(SLOW)

@@ -4,13 +4,25 @@
 #include <cstdlib>
 #include <new>
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define OPERATOR_NEW_IS_TAKEN
+#endif
+#endif
+
+#ifdef OPERATOR_NEW_IS_TAKEN
+
+std::optional<long> allocation_count() { return std::nullopt; }
+
+#else
+
 namespace {
 
 std::atomic<long> count = 0;
 
 }  // namespace
 
-long allocation_count() { return count.load(); }
+std::optional<long> allocation_count() { return count.load(); }
 
 // All forms that pair with the operator delete below.
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
@@ -26,3 +38,5 @@ void* operator new(std::size_t bytes) {
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+
+#endif

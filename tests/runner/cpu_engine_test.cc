@@ -121,9 +121,10 @@ TEST(CpuEngine, DecodeAllocatesNothing) {
   const auto cache = engine->new_cache();
   const EmbeddingView row(model.embeddings->row(5), model.shape.hidden);
   engine->decode(row, *cache);
-  const long before = allocation_count();
+  const auto before = allocation_count();
+  if (!before) GTEST_SKIP() << "this build cannot count allocations";
   for (int i = 0; i < 100; ++i) engine->decode(row, *cache);
-  EXPECT_EQ(allocation_count() - before, 0);
+  EXPECT_EQ(allocation_count(), before);
 }
 
 TEST(CpuEngine, ContextIsTheSmallerOfModelAndOption) {
