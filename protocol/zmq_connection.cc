@@ -9,11 +9,6 @@
 namespace protocol {
 namespace {
 
-// How long lines under way may take to leave a socket that is closed.
-constexpr int kLingerMilliseconds = 500;
-// Lines for a peer that does not read.
-constexpr int kMaxQueuedLines = 20000;
-
 constexpr int kReadyEvent = ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
 // A connection that fails is tried again by ZeroMQ; here that means nobody is there.
 constexpr int kLostEvents = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED |
@@ -39,9 +34,7 @@ ZmqConnection::ZmqConnection(ZmqLoop& loop, int type, const std::string& url, Ev
       events_(std::move(events)),
       socket_(std::make_unique<zmq::socket_t>(loop.context(), type)),
       monitor_(monitor(loop.context(), *socket_)) {
-  socket_->set(zmq::sockopt::linger, kLingerMilliseconds);
-  socket_->set(zmq::sockopt::sndhwm, kMaxQueuedLines);
-  socket_->set(zmq::sockopt::rcvhwm, kMaxQueuedLines);
+  limit_queues(*socket_);
   if (type == ZMQ_SUB) socket_->set(zmq::sockopt::subscribe, "");
   socket_->connect(url);
   loop_.watch(*monitor_, [this] { read_events(); });

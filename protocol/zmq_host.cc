@@ -27,10 +27,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSubscriptionGrace{30};
 // and a publisher that takes longer than this for the handshake is not waited for.
 constexpr milliseconds kHandshakeTimeout{1000};
-// How long lines under way may take to leave a socket that is closed.
-constexpr int kLingerMilliseconds = 500;
-// Lines for a unit that does not read them; more are lost to it.
-constexpr int kMaxQueuedLines = 20000;
 // What llm-sys gets while the program ends.
 constexpr milliseconds kHurriedTimeout{300};
 
@@ -239,8 +235,7 @@ class ZmqHost::Impl {
       throw Error(WireCode::kModelLoading, "llm-sys has been restarted; ask again");
     }
     Channels& task = *tasks_.emplace(work_id, std::make_unique<Channels>(loop_)).first->second;
-    task.output.set(zmq::sockopt::linger, kLingerMilliseconds);
-    task.output.set(zmq::sockopt::sndhwm, kMaxQueuedLines);
+    limit_queues(task.output);
     task.output.bind(output_url);
     task.output_file.emplace(output_url);
     loop_.watch(task.output, [this, work_id] { read_subscriptions(work_id); });

@@ -192,4 +192,11 @@ void ZmqLoop::post_after(std::chrono::milliseconds delay, Job job) {
   impl_->post_after(delay, std::move(job));
 }
 
+void limit_queues(zmq::socket_t& socket) {
+  constexpr int kLines = 20000;
+  socket.set(zmq::sockopt::sndhwm, kLines);
+  socket.set(zmq::sockopt::rcvhwm, kLines);
+  socket.set(zmq::sockopt::linger, 500);
+}
+
 }  // namespace protocol

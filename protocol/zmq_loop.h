@@ -49,4 +49,8 @@ class ZmqLoop {
   const std::unique_ptr<Impl> impl_;
 };
 
+// For a socket that lines go through: 20,000 wait on each side for a peer that does not read them;
+// when it is closed, those under way have 500 ms to leave. Call before bind or connect.
+void limit_queues(zmq::socket_t& socket);
+
 }  // namespace protocol

@@ -14,10 +14,6 @@ namespace {
 
 using IdBySymbols = std::unordered_map<std::string_view, TokenId>;
 
-[[noreturn]] void fail(const std::string& what) {
-  throw Error(ErrorCode::kBadModel, "tokenizer.json: " + what);
-}
-
 // Calls token(id) and text(part) for the parts of `text`, in order.
 template <typename OnToken, typename OnText>
 void each_part(std::string_view text, const AddedTokenMatcher& matcher, const OnToken& on_token,
@@ -107,8 +103,8 @@ void BpeTokenizer::add_vocabulary(const TokenizerJson& json) {
   for (const auto& [symbols, id] : json.vocabulary) {
     Token& token = new_token(id);
     if (token.exists) {
-      fail("tokens \"" + excerpt(token.bytes) + "\" and \"" + excerpt(symbols) +
-           "\" have the same id " + std::to_string(id));
+      refuse_tokenizer("tokens \"" + excerpt(token.bytes) + "\" and \"" + excerpt(symbols) +
+                       "\" have the same id " + std::to_string(id));
     }
     // As HuggingFace's ByteLevel decoder: what is not spelled in the alphabet is text as it is.
     token.bytes = bytes_of_symbols(symbols).value_or(symbols);
@@ -124,8 +120,8 @@ void BpeTokenizer::add_vocabulary(const TokenizerJson& json) {
   }
   for (unsigned byte = 0; byte < 256; ++byte) {
     if (has_token[byte]) continue;
-    fail("vocab has no token \"" + byte_symbol(static_cast<std::uint8_t>(byte)) + "\" for byte " +
-         std::to_string(byte) + "; a byte-level BPE needs all 256");
+    refuse_tokenizer("vocab has no token \"" + byte_symbol(static_cast<std::uint8_t>(byte)) +
+                     "\" for byte " + std::to_string(byte) + "; a byte-level BPE needs all 256");
   }
 }
 
@@ -136,8 +132,8 @@ void BpeTokenizer::add_merges(const TokenizerJson& json) {
   const auto id_of = [&ids](std::string_view symbols, std::size_t rank) {
     const auto found = ids.find(symbols);
     if (found == ids.end()) {
-      fail("merge " + std::to_string(rank) + " needs token \"" + excerpt(symbols) +
-           "\", which vocab does not have");
+      refuse_tokenizer("merge " + std::to_string(rank) + " needs token \"" + excerpt(symbols) +
+                       "\", which vocab does not have");
     }
     return found->second;
   };

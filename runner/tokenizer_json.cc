@@ -23,14 +23,10 @@ constexpr std::int64_t kMostTokens = 1 << 20;
 constexpr const char* kByteLevelPattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
-[[noreturn]] void fail(const std::string& what) {
-  throw Error(ErrorCode::kBadModel, "tokenizer.json: " + what);
-}
-
 [[noreturn]] void unsupported(std::string_view component, std::string_view type,
                               std::string_view supported) {
-  fail(std::string(component) + " \"" + excerpt(type) +
-       "\" is not supported; supported: " + std::string(supported));
+  refuse_tokenizer(std::string(component) + " \"" + excerpt(type) +
+                   "\" is not supported; supported: " + std::string(supported));
 }
 
 template <typename Value>
@@ -45,7 +41,7 @@ constexpr const char* type_name() {
 template <typename Value>
 Value as(const element& value, std::string_view name) {
   Value result{};
-  if (value.get(result)) fail(std::string(name) + " is not " + type_name<Value>());
+  if (value.get(result)) refuse_tokenizer(std::string(name) + " is not " + type_name<Value>());
   return result;
 }
 
@@ -59,7 +55,7 @@ std::optional<element> find(const object& parent, std::string_view key) {
 template <typename Value>
 Value required(const object& parent, std::string_view key) {
   const std::optional<element> value = find(parent, key);
-  if (!value) fail(std::string(key) + " is missing");
+  if (!value) refuse_tokenizer(std::string(key) + " is missing");
   return as<Value>(*value, key);
 }
 
@@ -72,8 +68,8 @@ Value optional(const object& parent, std::string_view key, Value fallback) {
 TokenId token_id(const element& value, std::string_view token) {
   const auto id = as<std::int64_t>(value, "the id of token " + excerpt(token));
   if (id < 0 || id >= kMostTokens) {
-    fail("token \"" + excerpt(token) + "\" has id " + std::to_string(id) + ", expected 0 to " +
-         std::to_string(kMostTokens - 1));
+    refuse_tokenizer("token \"" + excerpt(token) + "\" has id " + std::to_string(id) +
+                     ", expected 0 to " + std::to_string(kMostTokens - 1));
   }
   return static_cast<TokenId>(id);
 }
@@ -180,12 +176,13 @@ std::pair<std::string, std::string> read_merge(const element& merge) {
   if (merge.get(text) == simdjson::SUCCESS) {
     const std::size_t space = text.find(' ');
     if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
-      fail("merge \"" + excerpt(text) + "\" is not two tokens with a space between");
+      refuse_tokenizer("merge \"" + excerpt(text) + "\" is not two tokens with a space between");
     }
     return {std::string(text.substr(0, space)), std::string(text.substr(space + 1))};
   }
   const auto pair = as<array>(merge, "a merge");
-  if (pair.size() != 2) fail("a merge has " + std::to_string(pair.size()) + " parts, expected 2");
+  if (pair.size() != 2)
+    refuse_tokenizer("a merge has " + std::to_string(pair.size()) + " parts, expected 2");
   return {std::string(as<std::string_view>(pair.at(0), "a merge")),
           std::string(as<std::string_view>(pair.at(1), "a merge"))};
 }
@@ -213,7 +210,7 @@ void read_added_tokens(const object& root, TokenizerJson& result) {
     token.text = required<std::string_view>(fields, "content");
     if (token.text.empty()) continue;
     const std::optional<element> id = find(fields, "id");
-    if (!id) fail("added token \"" + excerpt(token.text) + "\" has no id");
+    if (!id) refuse_tokenizer("added token \"" + excerpt(token.text) + "\" has no id");
     token.id = token_id(*id, token.text);
     token.special = optional(fields, "special", false);
     token.lstrip = optional(fields, "lstrip", false);
@@ -233,7 +230,7 @@ TokenizerJson parse_tokenizer_json(std::string_view json) {
   const simdjson::padded_string padded(json);
   object root;
   if (const auto error = parser.parse(padded).get(root)) {
-    fail(std::string("is not a JSON object: ") + simdjson::error_message(error));
+    refuse_tokenizer(std::string("is not a JSON object: ") + simdjson::error_message(error));
   }
   TokenizerJson result;
   read_model(root, result);
@@ -242,6 +239,10 @@ TokenizerJson parse_tokenizer_json(std::string_view json) {
   read_pre_tokenizer(root, result);
   check_decoder(root);
   return result;
+}
+
+void refuse_tokenizer(const std::string& what) {
+  throw Error(ErrorCode::kBadModel, "tokenizer.json: " + what);
 }
 
 }  // namespace runner

@@ -36,4 +36,7 @@ struct TokenizerJson {
 // a wrong type, or names a component other than those above, with those that are supported.
 TokenizerJson parse_tokenizer_json(std::string_view json);
 
+// Throws Error(kBadModel): "tokenizer.json: " and what is wrong with it.
+[[noreturn]] void refuse_tokenizer(const std::string& what);
+
 }  // namespace runner

@@ -45,5 +45,7 @@ def serve(
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
+        reader.join()
+        process.stdout.close()
     if status != 0:
         raise RuntimeError(f"{program} ended with status {status}")

@@ -29,10 +29,9 @@ constexpr std::size_t kBlockBytes = 256 * 1024;
 // what memory delivers in its own latency. The hardware does not look across the end of a row.
 constexpr std::size_t kPrefetchColumns = 512;
 
+// Not a struct: its constructor would be no function of the instruction set.
 template <int kRows>
-struct TileSums {
-  FloatVec at[kRows][kTileOutputs];
-};
+using TileSums = FloatVec[kRows][kTileOutputs];
 
 // Takes kStep columns into the sums; `x` and `w` point at the first of them.
 template <int kRows>
@@ -45,14 +44,14 @@ HWY_INLINE void tile_step(const float* HWY_RESTRICT x, std::size_t x_stride,
   for (int r = 0; r < kRows; ++r) {
     const FloatVec input = hn::LoadU(kFloats, x + static_cast<std::size_t>(r) * x_stride);
     for (int o = 0; o < kTileOutputs; ++o) {
-      sums.at[r][o] = hn::MulAdd(values[o], input, sums.at[r][o]);
+      sums[r][o] = hn::MulAdd(values[o], input, sums[r][o]);
     }
   }
   for (int o = 0; o < kTileOutputs; ++o) values[o] = odd_floats(words[o]);
   for (int r = 0; r < kRows; ++r) {
     const FloatVec input = hn::LoadU(kFloats, x + static_cast<std::size_t>(r) * x_stride + kLanes);
     for (int o = 0; o < kTileOutputs; ++o) {
-      sums.at[r][o] = hn::MulAdd(values[o], input, sums.at[r][o]);
+      sums[r][o] = hn::MulAdd(values[o], input, sums[r][o]);
     }
   }
 }
@@ -63,7 +62,7 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::size_t x_stride,
                      const Bf16* const (&w)[kTileOutputs], std::size_t columns,
                      float (&out)[kRows][kTileOutputs]) {
   TileSums<kRows> sums;
-  for (auto& row : sums.at) {
+  for (auto& row : sums) {
     for (auto& sum : row) sum = hn::Zero(kFloats);
   }
   std::size_t column = 0;
@@ -91,7 +90,7 @@ HWY_INLINE void tile(const float* HWY_RESTRICT x, std::size_t x_stride,
     const Bf16* const at[kTileOutputs] = {rest[0], rest[1], rest[2], rest[3]};
     tile_step<kRows>(x + column, x_stride, at, sums);
   }
-  for (int r = 0; r < kRows; ++r) sum_lanes(sums.at[r], out[r]);
+  for (int r = 0; r < kRows; ++r) sum_lanes(sums[r], out[r]);
 }
 
 // kRows rows from `row` on, outputs [first, last).

@@ -16,7 +16,7 @@
 #include "protocol/unit_host.h"
 #include "runner/error.h"
 
-namespace main_llm::testing {
+namespace main_llm::fakes {
 
 constexpr auto kDeadline = std::chrono::seconds(20);
 
@@ -176,4 +176,4 @@ class Gate {
   int arrived_ = 0;
 };
 
-}  // namespace main_llm::testing
+}  // namespace main_llm::fakes

@@ -11,9 +11,9 @@
 namespace main_llm {
 namespace {
 
-using namespace testing;
-using runner::testing::hashing_answers;
-using runner::testing::make_fake_model;
+using namespace fakes;
+using runner::fakes::hashing_answers;
+using runner::fakes::make_fake_model;
 
 constexpr int kContext = 64;
 
@@ -22,20 +22,20 @@ class UnitTest : public ::testing::Test {
   UnitTest() {
     add_model("three", hashing_answers(3));
     add_model("broken", [](const std::vector<int>& rows) -> runner::TokenId {
-      if (runner::testing::answer_length(rows) == 2) {
+      if (runner::fakes::answer_length(rows) == 2) {
         throw runner::Error(runner::ErrorCode::kEngineFailed, "decode() failed: 0x8001");
       }
       return 'x';
     });
     // Holds before its second token.
     add_model("gated", [this](const std::vector<int>& rows) {
-      if (runner::testing::answer_length(rows) == 1) gate_.pass();
+      if (runner::fakes::answer_length(rows) == 1) gate_.pass();
       return hashing_answers(3)(rows);
     });
   }
   ~UnitTest() override { gate_.open(); }
 
-  void add_model(const std::string& name, runner::testing::FakeEngine::NextToken next) {
+  void add_model(const std::string& name, runner::fakes::FakeEngine::NextToken next) {
     loader_.models[name] = make_fake_model(kContext, std::move(next)).model;
   }
 

@@ -13,7 +13,7 @@ namespace {
 using namespace std::string_literals;
 
 // Frames as readable text: the object itself, "raw OBJECT BYTES", "bson OBJECT" or "reset".
-std::string describe(const Frame& frame) {
+std::string in_words(const Frame& frame) {
   switch (frame.kind) {
     case Frame::Kind::kObject:
       return frame.json;
@@ -34,7 +34,7 @@ std::vector<std::string> frames_of(std::string_view bytes, std::size_t max_bytes
   std::vector<std::string> frames;
   for (std::size_t i = 0; i < bytes.size(); i += piece_bytes) {
     framer.push(bytes.substr(i, piece_bytes));
-    while (const auto frame = framer.next()) frames.push_back(describe(*frame));
+    while (const auto frame = framer.next()) frames.push_back(in_words(*frame));
   }
   return frames;
 }

@@ -324,10 +324,9 @@ class DropIn(Server):
 
     def stop(self) -> None:
         try:
-            llm_sys, self.llm_sys = self.llm_sys, None
             self._end()
-            if llm_sys is not None:
-                llm_sys.stop()
+            if self.llm_sys is not None:
+                self.llm_sys.stop()
         finally:
             self.kill()
 

@@ -350,6 +350,7 @@ TEST(TcpGateway, WritesEachLineInASegmentOfItsOwn) {
   KernelTcpInfo info{};
   socklen_t info_bytes = sizeof info;
   ASSERT_EQ(::getsockopt(client.handle(), IPPROTO_TCP, TCP_INFO, &info, &info_bytes), 0);
+  if (info_bytes < sizeof info) GTEST_SKIP() << "the kernel is an emulator that does not tell";
   EXPECT_EQ(info.data_segs_in, kLines);
 }
 

@@ -7,14 +7,8 @@
 namespace runner {
 namespace {
 
-using namespace testing;
+using namespace fakes;
 using Calls = FakeEngine::Calls;
-
-GenerationOptions greedy() {
-  GenerationOptions options;
-  options.sampler.enable_top_k = false;
-  return options;
-}
 
 TEST(Conversation, TurnsStandAloneUnlessKept) {
   const FakeModel fake = make_fake_model(64, hashing_answers(2));

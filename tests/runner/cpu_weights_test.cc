@@ -7,6 +7,7 @@
 
 #include "runner/cpu/anonymous_memory.h"
 #include "runner/error.h"
+#include "tests/runner/expect_mentions.h"
 #include "tests/runner/random_model.h"
 
 using runner::ErrorCode;
@@ -29,12 +30,6 @@ std::string error_after(const Break& damage, ErrorCode code = ErrorCode::kBadMod
   }
   ADD_FAILURE() << "was loaded";
   return "";
-}
-
-void expect_mentions(const std::string& text, std::initializer_list<std::string> parts) {
-  for (const std::string& part : parts) {
-    EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in: " << text;
-  }
 }
 
 TEST(CpuWeights, AreMappedWhenTheFileHoldsBf16) {

@@ -14,7 +14,7 @@
 
 // An engine whose next token is a function of the rows in the cache, and that records its calls.
 // Rows stand for token ids (see fake_embeddings()); any other row counts as kSoftRow.
-namespace runner::testing {
+namespace runner::fakes {
 
 constexpr int kHidden = 2;
 constexpr int kVocab = 512;
@@ -30,6 +30,12 @@ inline std::shared_ptr<const EmbeddingTable> fake_embeddings() {
     values->push_back(to_bf16(static_cast<float>(1 + token / 256)));
   }
   return std::make_shared<const EmbeddingTable>(values, *values, kHidden);
+}
+
+inline GenerationOptions greedy() {
+  GenerationOptions options;
+  options.sampler.enable_top_k = false;
+  return options;
 }
 
 class FakeCache : public KvCache {
@@ -159,4 +165,4 @@ inline FakeModel make_fake_model(int context, FakeEngine::NextToken next) {
   return fake;
 }
 
-}  // namespace runner::testing
+}  // namespace runner::fakes

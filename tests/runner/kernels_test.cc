@@ -15,12 +15,20 @@ namespace kernels = runner::kernels;
 
 namespace {
 
+#ifdef HWY_COMPILE_ONLY_STATIC  // without libhwy, which chooses among several
+void disable_instruction_sets(std::int64_t /*bits*/) {}
+std::int64_t instruction_set_bits() { return HWY_STATIC_TARGET; }
+#else
+void disable_instruction_sets(std::int64_t bits) { hwy::DisableTargets(bits); }
+std::int64_t instruction_set_bits() { return hwy::SupportedTargets(); }
+#endif
+
 // Every test runs on every instruction set that this machine has.
 class Kernels : public testing::TestWithParam<std::int64_t> {
  protected:
   // A lower bit is a better instruction set: the chosen one is the best of those left.
-  Kernels() { hwy::DisableTargets(GetParam() - 1); }
-  ~Kernels() override { hwy::DisableTargets(0); }
+  Kernels() { disable_instruction_sets(GetParam() - 1); }
+  ~Kernels() override { disable_instruction_sets(0); }
 
   std::vector<float> random_floats(std::size_t count, float scale = 1) {
     std::vector<float> values(count);
@@ -41,7 +49,7 @@ class Kernels : public testing::TestWithParam<std::int64_t> {
 
 std::vector<std::int64_t> instruction_sets() {
   std::vector<std::int64_t> targets;
-  const auto supported = static_cast<std::uint64_t>(hwy::SupportedTargets());
+  const auto supported = static_cast<std::uint64_t>(instruction_set_bits());
   for (int bit = 0; bit < 63; ++bit) {
     if ((supported >> bit & 1) != 0) targets.push_back(std::int64_t{1} << bit);
   }

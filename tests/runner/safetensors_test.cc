@@ -8,6 +8,7 @@
 #include <string>
 
 #include "runner/error.h"
+#include "tests/runner/expect_mentions.h"
 #include "tests/runner/random_model.h"
 
 using runner::Bf16;
@@ -37,12 +38,6 @@ std::string error_of(const Call& call, ErrorCode code = ErrorCode::kBadModel) {
   } catch (const runner::Error& error) {
     EXPECT_EQ(error.code(), code) << error.what();
     return error.what();
-  }
-}
-
-void expect_mentions(const std::string& text, std::initializer_list<std::string> parts) {
-  for (const std::string& part : parts) {
-    EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in: " << text;
   }
 }
 

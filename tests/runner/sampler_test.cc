@@ -17,7 +17,7 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-SamplerOptions greedy() {
+SamplerOptions no_sampling() {
   SamplerOptions options;
   options.enable_top_k = false;
   return options;
@@ -97,18 +97,18 @@ void expect_distribution(const std::vector<int>& counts, const std::vector<doubl
 }
 
 TEST(Sampler, GreedyTakesTheBestTokenAndTheLowestOfEqualOnes) {
-  EXPECT_EQ(sample(greedy(), {0.5F, 2.0F, -1.0F}), 1);
-  EXPECT_EQ(sample(greedy(), {1.0F, 3.0F, 3.0F, 3.0F}), 1);
-  EXPECT_EQ(sample(greedy(), {-5.0F, -4.0F}), 1);
+  EXPECT_EQ(sample(no_sampling(), {0.5F, 2.0F, -1.0F}), 1);
+  EXPECT_EQ(sample(no_sampling(), {1.0F, 3.0F, 3.0F, 3.0F}), 1);
+  EXPECT_EQ(sample(no_sampling(), {-5.0F, -4.0F}), 1);
   EXPECT_EQ(sample(top_k(1), {1.0F, 3.0F, 3.0F}), 1);
-  EXPECT_EQ(sample(with_temperature(greedy(), 5.0F), {1.0F, 3.0F, 3.0F}), 1);
+  EXPECT_EQ(sample(with_temperature(no_sampling(), 5.0F), {1.0F, 3.0F, 3.0F}), 1);
 }
 
 TEST(Sampler, NumbersThatAreNoneAreNeverTaken) {
-  EXPECT_EQ(sample(greedy(), {kNan, 1.0F, kNan}), 1);
-  EXPECT_EQ(sample(greedy(), {kNan, -kInfinity, -7.0F}), 2);
-  EXPECT_EQ(sample(greedy(), {1.0F, kInfinity}), 1);
-  for (const SamplerOptions& options : {greedy(), top_k(3), top_p(0.9F), top_p(1.0F)}) {
+  EXPECT_EQ(sample(no_sampling(), {kNan, 1.0F, kNan}), 1);
+  EXPECT_EQ(sample(no_sampling(), {kNan, -kInfinity, -7.0F}), 2);
+  EXPECT_EQ(sample(no_sampling(), {1.0F, kInfinity}), 1);
+  for (const SamplerOptions& options : {no_sampling(), top_k(3), top_p(0.9F), top_p(1.0F)}) {
     EXPECT_EQ(sample(options, {kNan, -kInfinity, -7.0F, kNan}), 2);
     EXPECT_EQ(sample(options, {5.0F, kInfinity, kNan}), 1);
     EXPECT_EQ(error_of(ErrorCode::kEngineFailed,
@@ -201,7 +201,7 @@ TEST(Sampler, TemperatureZeroCountsAsOneHundredth) {
 }
 
 TEST(Sampler, PenaltyDividesByItsSquareRootOncePerToken) {
-  const SamplerOptions options = with_penalty(greedy(), 4.0F, 50);
+  const SamplerOptions options = with_penalty(no_sampling(), 4.0F, 50);
   // 6 / sqrt(4) = 3 stays above 2.9, falls below 3.1; a second time would give 1.5.
   EXPECT_EQ(sample(options, {6.0F, 2.9F}, {0}), 0);
   EXPECT_EQ(sample(options, {6.0F, 3.1F}, {0}), 1);
@@ -227,13 +227,13 @@ TEST(Sampler, PenaltyChangesTheDistribution) {
 
 TEST(Sampler, PenaltyLooksBackAtTheWindowOnly) {
   const std::vector<float> values{6.0F, 5.0F, 4.0F};
-  EXPECT_EQ(sample(with_penalty(greedy(), 4.0F, 2), values, {0, 1, 2}), 0);
-  EXPECT_EQ(sample(with_penalty(greedy(), 4.0F, 3), values, {0, 1, 1}), 2);
-  EXPECT_EQ(sample(with_penalty(greedy(), 4.0F, 0), values, {0, 1, 2}), 0);
-  EXPECT_EQ(sample(with_penalty(greedy(), 4.0F, 2'000'000'000), values, {0, 1, 1}), 2);
-  EXPECT_EQ(sample(with_penalty(greedy(), 1.0F, 50), values, {0, 1, 2}), 0);
+  EXPECT_EQ(sample(with_penalty(no_sampling(), 4.0F, 2), values, {0, 1, 2}), 0);
+  EXPECT_EQ(sample(with_penalty(no_sampling(), 4.0F, 3), values, {0, 1, 1}), 2);
+  EXPECT_EQ(sample(with_penalty(no_sampling(), 4.0F, 0), values, {0, 1, 2}), 0);
+  EXPECT_EQ(sample(with_penalty(no_sampling(), 4.0F, 2'000'000'000), values, {0, 1, 1}), 2);
+  EXPECT_EQ(sample(with_penalty(no_sampling(), 1.0F, 50), values, {0, 1, 2}), 0);
   // Ids that are no row of the logits do no harm.
-  EXPECT_EQ(sample(with_penalty(greedy(), 4.0F, 50), values, {-1, 3, 1'000'000}), 0);
+  EXPECT_EQ(sample(with_penalty(no_sampling(), 4.0F, 50), values, {-1, 3, 1'000'000}), 0);
 }
 
 TEST(Sampler, TheSeedDecides) {
@@ -263,23 +263,23 @@ TEST(Sampler, DrawsAreTheSameEverywhere) {
 
 TEST(Sampler, TakesBf16Logits) {
   const std::vector<Bf16> values{to_bf16(1.0F), to_bf16(-2.0F), to_bf16(3.0F), to_bf16(3.0F)};
-  EXPECT_EQ(Sampler(greedy(), 1).sample(std::span<const Bf16>(values), {}), 2);
+  EXPECT_EQ(Sampler(no_sampling(), 1).sample(std::span<const Bf16>(values), {}), 2);
   expect_distribution(draw(top_k(2), std::span<const Bf16>(values), 4, 20'000), {0, 0, 1, 1});
 }
 
 TEST(Sampler, TakesListsOfTheBest) {
   const std::vector<ScoredToken> list{{700, 3.0F}, {5, 3.0F}, {40, 1.0F}, {2, 0.0F}};
   const std::span<const ScoredToken> best(list);
-  EXPECT_EQ(Sampler(greedy(), 1).sample(best, {}), 5);
+  EXPECT_EQ(Sampler(no_sampling(), 1).sample(best, {}), 5);
   const std::vector<int> counts = draw(top_k(3), best, 701, 50'000);
   expect_distribution({counts[5], counts[40], counts[700]},
                       {std::exp(3.0), std::exp(1.0), std::exp(3.0)});
   const std::vector<TokenId> generated{5, 700};
-  EXPECT_EQ(Sampler(with_penalty(greedy(), 100.0F, 50), 1).sample(best, generated), 40);
+  EXPECT_EQ(Sampler(with_penalty(no_sampling(), 100.0F, 50), 1).sample(best, generated), 40);
 }
 
 TEST(Sampler, TheFormsOfLogitsMayChangeFromCallToCall) {
-  Sampler sampler(greedy(), 1);
+  Sampler sampler(no_sampling(), 1);
   const std::vector<ScoredToken> list{{9, 3.0F}};
   EXPECT_EQ(sampler.sample(std::span<const ScoredToken>(list), {}), 9);
   EXPECT_EQ(sampler.sample(logits({1.0F, 2.0F}), {}), 1);
@@ -293,13 +293,14 @@ TEST(Sampler, RefusesValuesOutOfRange) {
   EXPECT_EQ(refusal(top_p(0.0F)), "top_p must be more than 0 and at most 1, got 0.000000");
   EXPECT_EQ(refusal(top_p(1.5F)), "top_p must be more than 0 and at most 1, got 1.500000");
   EXPECT_NE(refusal(top_p(kNan)), "no Error");
-  EXPECT_EQ(refusal(with_temperature(greedy(), -1.0F)),
+  EXPECT_EQ(refusal(with_temperature(no_sampling(), -1.0F)),
             "temperature must be a number from 0, got -1.000000");
-  EXPECT_NE(refusal(with_temperature(greedy(), kInfinity)), "no Error");
-  EXPECT_EQ(refusal(with_penalty(greedy(), 0.0F, 5)),
+  EXPECT_NE(refusal(with_temperature(no_sampling(), kInfinity)), "no Error");
+  EXPECT_EQ(refusal(with_penalty(no_sampling(), 0.0F, 5)),
             "repetition_penalty must be more than 0, got 0.000000");
-  EXPECT_EQ(refusal(with_penalty(greedy(), 1.1F, -1)), "penalty_window must be at least 0, got -1");
-  SamplerOptions off = greedy();
+  EXPECT_EQ(refusal(with_penalty(no_sampling(), 1.1F, -1)),
+            "penalty_window must be at least 0, got -1");
+  SamplerOptions off = no_sampling();
   off.top_k = 0;
   off.top_p = 7;
   off.temperature = -1;
@@ -311,7 +312,7 @@ TEST(Sampler, RefusesWhatAListCannotServe) {
   const auto refusal = [](const SamplerOptions& options, int list_tokens) {
     return error_of(ErrorCode::kBadOption, [&] { check_options_for_list(options, list_tokens); });
   };
-  EXPECT_EQ(refusal(greedy(), 1), "no Error");
+  EXPECT_EQ(refusal(no_sampling(), 1), "no Error");
   EXPECT_EQ(refusal(with_temperature(top_k(40), 0.7F), 40), "no Error");
   EXPECT_EQ(refusal(top_k(41), 40),
             "top_k can be at most 40, got 41; this model gives the scores of its 40 best tokens "

@@ -7,14 +7,8 @@
 namespace runner {
 namespace {
 
-using namespace testing;
+using namespace fakes;
 using Calls = FakeEngine::Calls;
-
-GenerationOptions greedy() {
-  GenerationOptions options;
-  options.sampler.enable_top_k = false;
-  return options;
-}
 
 std::shared_ptr<const SoftPrefix> soft_rows(int rows) {
   return std::make_shared<const SoftPrefix>(

@@ -63,13 +63,13 @@ TEST(SoftPrefix, RefusesAWrongLengthWithTheNumbers) {
 }
 
 TEST(SoftPrefix, RefusesValuesThatAreNotFiniteByPlace) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float infinity = std::numeric_limits<float>::infinity();
   EXPECT_EQ(refusal([] {
-              SoftPrefix(values({0, 1, 2, 3, 4, kInfinity}), 3);
+              SoftPrefix(values({0, 1, 2, 3, 4, infinity}), 3);
             }),
             "soft prefix: infinity at row 1, column 2");
   EXPECT_EQ(refusal([] {
-              SoftPrefix(values({0, -kInfinity, 2, 3}), 2);
+              SoftPrefix(values({0, -infinity, 2, 3}), 2);
             }),
             "soft prefix: infinity at row 0, column 1");
   const unsigned char raw[] = {0, 0, 0, 0, 0x81, 0x7F, 0, 0};
