@@ -11,7 +11,6 @@ endif()
 add_library(simdjson STATIC ${SIMDJSON_SOURCE}/src/simdjson.cpp)
 target_include_directories(simdjson SYSTEM PUBLIC ${SIMDJSON_SOURCE}/include
   PRIVATE ${SIMDJSON_SOURCE}/src)
-add_library(PkgConfig::SIMDJSON ALIAS simdjson)
 
 # One instruction set, known when compiling: nothing of libhwy itself is needed.
 add_compile_definitions(HWY_COMPILE_ONLY_STATIC)

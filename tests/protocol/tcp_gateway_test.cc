@@ -573,14 +573,7 @@ class CapturedLog {
 
 TEST(TcpGateway, GoesOnAcceptingAfterRunningOutOfFileDescriptors) {
   CapturedLog log;
-  // UBSan opens a pipe to check a class's first virtual call, which it could not do later.
-  spdlog::warn(boost::system::error_code(EMFILE, boost::system::system_category()).message());
-  log.lines.take();
-
   Server server;
-  Client first(server);
-  first.send(request_of("0", "echo"));
-  EXPECT_EQ(first.read_line(), line_of("0"));
   Client client;  // its descriptor is taken before the limit
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
