@@ -16,6 +16,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 from typing import Dict, List, Tuple
@@ -32,7 +33,9 @@ HOST = Path(os.environ.get("LLM_LLM_BUILD", REPOSITORY / "build")).resolve()
 ARM64 = REPOSITORY / "build" / "arm64"
 EMULATOR = "qemu-aarch64-static"
 TEST_PROGRAMS = ("runner_test", "protocol_test", "main_llm_test")
-# A minute of emulation for what another shape, or this machine, shows as well; not with TEST_LONG.
+# tools/test --long: also what takes minutes to emulate.
+LONG = bool(os.environ.get("TEST_LONG"))
+# Another shape, or this machine, shows the same.
 SLOW_TESTS = "*SevenHeadsToOne*:NaiveReaders.*:Pretokenizer.GivesUpOnPatternsThatTakeForever"
 
 # What every module has (Ubuntu 22.04 with M5Stack's packages).
@@ -105,7 +108,7 @@ class Tests(unittest.TestCase):
             env: Dict[str, str] = {
                 **os.environ, "GTEST_TOTAL_SHARDS": str(shards), "GTEST_SHARD_INDEX": str(shard),
             }  # fmt: skip
-            if not os.environ.get("TEST_LONG"):
+            if not LONG:
                 env["GTEST_FILTER"] = "-" + SLOW_TESTS
             return run(EMULATOR, str(ARM64 / name), "--gtest_brief=1", env=env)
 
@@ -133,10 +136,14 @@ class Program(unittest.TestCase):
         self.assertEqual(*facts)
 
     def test_verification_scripts_pass(self) -> None:
-        with serve(str(self.program), ["--log-level", "warn"]) as port:
-            for script in ("client_baseline_nostream.py", "client_baseline_stream.py",
-                           "client_two_infer_nostream.py"):  # fmt: skip
-                said = run(sys.executable, str(TOOLS / script), "--port", str(port))
+        scripts = ["client_baseline_nostream.py", "client_baseline_stream.py",
+                   "client_two_infer_nostream.py"]  # fmt: skip
+        if LONG:
+            scripts.append("compare_baseline_vs_softprefix_nostream.py")
+        with serve(str(self.program), ["--log-level", "warn"]) as port, \
+                tempfile.TemporaryDirectory() as folder:  # fmt: skip
+            for script in scripts:
+                said = run(sys.executable, str(TOOLS / script), "--port", str(port), cwd=folder)
                 self.assertIn("PASS", said.splitlines()[-1], script)
 
     def test_answers_are_those_of_this_machine(self) -> None:
