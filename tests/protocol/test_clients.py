@@ -152,13 +152,17 @@ class Microcontroller(ProtocolTest):
         return deltas
 
     def test_conversation(self) -> None:
-        task = self.set_up()
+        waits = []
         for _ in range(3):
-            self.assertEqual(self.answer(task, "q"), PIECES + [""])
-        start = time.monotonic()
-        self.send(task, "exit")
-        self.assertEqual(next(self.messages)["work_id"], task)
-        self.assertLess(time.monotonic() - start, 0.1 * TIME_FACTOR)
+            task = self.set_up()
+            for _ in range(3):
+                self.assertEqual(self.answer(task, "q"), PIECES + [""])
+            start = time.monotonic()
+            self.send(task, "exit")
+            self.assertEqual(next(self.messages)["work_id"], task)
+            waits.append(time.monotonic() - start)
+        # It waits no longer; the machine may be busy for a moment.
+        self.assertLess(min(waits), 0.1 * TIME_FACTOR)
 
     def test_failed_setup_cannot_be_taken_for_success(self) -> None:
         self.send("llm", "setup", object="llm.setup", data={"model": "missing"})
