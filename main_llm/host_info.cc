@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "protocol/json_writer.h"
+#include "runner/cmm_info.h"
 
 namespace main_llm {
 namespace {
@@ -93,19 +94,13 @@ std::string HostInfo::hwinfo_json() {
          ",\"eth_info\":" + eth_info_json() + "}";
 }
 
-std::string cmminfo_json() {
-  std::ifstream file("/proc/ax_proc/mem_cmm_info");
-  std::string line;
-  std::string last;
-  while (std::getline(file, line)) last = line;
-  const auto total = number_behind(last, "total size=");
-  const auto used = number_behind(last, "used=");
-  const auto remain = number_behind(last, "remain=");
+std::string cmminfo_json(const std::filesystem::path& root) {
   const Memory memory = host_memory();
-  const bool cmm = total && used && remain;
-  return "{\"total\":" + std::to_string(cmm ? *total : memory.total_kib) +
-         ",\"used\":" + std::to_string(cmm ? *used : memory.total_kib - memory.available_kib) +
-         ",\"remain\":" + std::to_string(cmm ? *remain : memory.available_kib) + "}";
+  const runner::CmmInfo info = runner::read_cmm_info(root).value_or(runner::CmmInfo{
+      memory.total_kib, memory.total_kib - memory.available_kib, memory.available_kib});
+  return "{\"total\":" + std::to_string(info.total_kib) +
+         ",\"used\":" + std::to_string(info.used_kib) +
+         ",\"remain\":" + std::to_string(info.remain_kib) + "}";
 }
 
 }  // namespace main_llm

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 namespace main_llm {
@@ -19,6 +20,7 @@ class HostInfo {
 };
 
 // {"total","used","remain"} in KiB: of the NPU's memory, or of the machine's where there is none.
-std::string cmminfo_json();
+// `root` stands in front of /proc.
+std::string cmminfo_json(const std::filesystem::path& root);
 
 }  // namespace main_llm

@@ -10,12 +10,18 @@
 
 #include "protocol/json_writer.h"
 #include "protocol/log.h"
+#include "runner/cmm_info.h"
 #include "runner/cpu/cpu_engine.h"
 #include "runner/cpu/cpu_weights.h"
 #include "runner/cpu/thread_pool.h"
 #include "runner/error.h"
 #include "runner/model_config.h"
 #include "runner/model_directory.h"
+#include "runner/npu/ax_device.h"
+#include "runner/npu/ax_library.h"
+#include "runner/npu/layered_engine.h"
+#include "runner/npu/npu_description.h"
+#include "runner/npu/npu_model.h"
 #include "runner/safetensors.h"
 #include "runner/text_model.h"
 
@@ -30,26 +36,6 @@ struct FoundModel {
   std::optional<runner::ModeFile> mode;
   std::string engine;
 };
-
-// Which engine runs a model; throws runner::Error when it cannot be had here.
-std::string choose_engine(const std::string& asked, const runner::ModelLocation& location,
-                          bool names_axmodels) {
-  std::error_code error;
-  const bool has_config = fs::is_regular_file(location.directory / "config.json", error);
-  const bool for_npu = names_axmodels && !has_config;
-  if (asked == "ax" || asked == "axcl" || (asked == "auto" && for_npu)) {
-    const std::string engine = asked == "auto" ? "ax" : asked;
-    throw runner::Error(runner::ErrorCode::kNotBuilt, "model \"" + location.name +
-                                                          "\" needs engine " + engine +
-                                                          ", which is not built into this program");
-  }
-  if (!has_config) {
-    throw runner::Error(runner::ErrorCode::kBadModel,
-                        location.directory.string() +
-                            " has no config.json; the cpu engine runs HuggingFace folders");
-  }
-  return "cpu";
-}
 
 // For a HuggingFace folder without a mode json, so that clients that read lsmode see it too.
 std::string made_up_mode_json(const std::string& name) {
@@ -68,8 +54,11 @@ class RealModelLoader : public ModelLoader {
     const FoundModel found = find(name, allow_path);
     const std::lock_guard lock(mutex_);
     auto& cached = loaded_[found.location.directory];
-    if (auto model = cached.lock()) return model;
-    auto model = load_cpu(found, progress);
+    if (auto model = cached.lock(); model && !(model->is_broken && model->is_broken())) {
+      return model;
+    }
+    const auto report = log_progress(found.location.name, progress);
+    auto model = found.engine == "ax" ? load_ax(found, report) : load_cpu(found, report);
     cached = model;
     return model;
   }
@@ -90,12 +79,18 @@ class RealModelLoader : public ModelLoader {
 
   std::string inspect(const std::string& name) override {
     const FoundModel found = find(name, true);
+    return found.engine == "ax" ? inspect_ax(found) : inspect_cpu(found);
+  }
+
+ private:
+  static std::string quoted(const std::string& value) { return protocol::json_string(value); }
+
+  std::string inspect_cpu(const FoundModel& found) const {
     const fs::path& directory = found.location.directory;
     const runner::ModelConfig config = runner::read_model_config(directory);
     const runner::TextModel text = runner::load_text_model(directory);
     const runner::Safetensors weights = runner::Safetensors::open_directory(directory);
     const runner::TensorView& embeddings = weights.at("model.embed_tokens.weight");
-    const auto quoted = [](const std::string& value) { return protocol::json_string(value); };
     return "{\"name\":" + quoted(found.location.name) + ",\"path\":" + quoted(directory.string()) +
            ",\"engine\":" + quoted(found.engine) + ",\"model_type\":" + quoted(config.model_type) +
            ",\"hidden_size\":" + std::to_string(config.hidden) +
@@ -115,7 +110,21 @@ class RealModelLoader : public ModelLoader {
            (found.location.mode_json ? quoted(found.location.mode_json->string()) : "null") + "}";
   }
 
- private:
+  static std::string inspect_ax(const FoundModel& found) {
+    const NpuParts parts = read_npu_parts(found);
+    const runner::NpuModelFiles& graphs = parts.description.graphs;
+    return "{\"name\":" + quoted(found.location.name) +
+           ",\"path\":" + quoted(found.location.directory.string()) +
+           ",\"engine\":" + quoted(found.engine) +
+           ",\"hidden_size\":" + std::to_string(graphs.hidden) +
+           ",\"num_layers\":" + std::to_string(graphs.layers.size()) +
+           ",\"vocab_size\":" + std::to_string(graphs.vocab) +
+           ",\"weights_bytes\":" + std::to_string(runner::file_bytes(graphs)) +
+           ",\"tokenizer\":" + quoted(parts.text.tokenizer_kind) +
+           ",\"template\":" + quoted(std::string(parts.text.chat_template.name())) +
+           ",\"mode_json\":" + quoted(found.location.mode_json->string()) + "}";
+  }
+
   FoundModel find(const std::string& name, bool allow_path) const {
     FoundModel found;
     std::error_code error;
@@ -123,9 +132,54 @@ class RealModelLoader : public ModelLoader {
         allow_path && (name.find('/') != std::string::npos || fs::is_directory(name, error));
     found.location = is_path ? runner::model_at(name) : runner::find_model(name, options_.roots);
     if (found.location.mode_json) found.mode = runner::read_mode_file(*found.location.mode_json);
-    found.engine =
-        choose_engine(options_.engine, found.location, found.mode && found.mode->names_axmodels);
+    found.engine = choose_engine(found);
     return found;
+  }
+
+  // Which engine runs a model; throws runner::Error when it cannot be had here.
+  std::string choose_engine(const FoundModel& found) const {
+    const std::string& asked = options_.engine;
+    const fs::path& directory = found.location.directory;
+    std::error_code error;
+    const bool has_config = fs::is_regular_file(directory / "config.json", error);
+    const bool has_axmodels = found.mode && found.mode->names_axmodels;
+    if (asked == "axcl") {
+      throw runner::Error(runner::ErrorCode::kNotBuilt,
+                          "engine axcl is not built into this program");
+    }
+    if (asked == "ax" && !has_axmodels) {
+      throw runner::Error(runner::ErrorCode::kBadModel,
+                          directory.string() + ": no mode json names axmodels; engine ax runs no " +
+                              "other models");
+    }
+    if (asked == "cpu" && !has_config) {
+      throw runner::Error(
+          runner::ErrorCode::kBadModel,
+          directory.string() + " has no config.json; the cpu engine runs HuggingFace folders");
+    }
+    if (asked != "auto") return asked;
+    // Both: the NPU, where it can be had.
+    return has_axmodels && (!has_config || has_ax_libraries()) ? "ax" : "cpu";
+  }
+
+  bool has_ax_libraries() const {
+    try {
+      runner::AxLibrary::open(options_.ax_lib_dir, options_.root);
+      return true;
+    } catch (const runner::Error&) {
+      return false;
+    }
+  }
+
+  // Tells the log, in steps of a quarter, and whoever else wants to know.
+  static std::function<void(double)> log_progress(const std::string& name,
+                                                  const std::function<void(double)>& also) {
+    return [name, also, told = 0](double done) mutable {
+      if (also) also(done);
+      const int quarters = static_cast<int>(done * 4);
+      if (quarters > told) protocol::log_info("model ", name, ": ", quarters * 25, " % loaded");
+      told = std::max(told, quarters);
+    };
   }
 
   std::shared_ptr<const runner::Model> load_cpu(const FoundModel& found,
@@ -133,12 +187,7 @@ class RealModelLoader : public ModelLoader {
     const fs::path& directory = found.location.directory;
     auto text = runner::load_text_model(directory);
     auto cpu = runner::load_cpu_model(directory, options_.context, progress);
-    if (text.tokenizer->vocab() > cpu.shape.vocab) {
-      throw runner::Error(runner::ErrorCode::kBadModel,
-                          directory.string() + ": the tokenizer has ids up to " +
-                              std::to_string(text.tokenizer->vocab() - 1) + ", the model only " +
-                              std::to_string(cpu.shape.vocab) + " rows");
-    }
+    check_vocab(directory, text, cpu.shape.vocab);
     if (!threads_) threads_ = std::make_shared<runner::ThreadPool>(thread_count());
 
     auto model = std::make_shared<runner::Model>();
@@ -158,6 +207,81 @@ class RealModelLoader : public ModelLoader {
     return model;
   }
 
+  // What an NPU model has besides its graphs.
+  struct NpuParts {
+    runner::NpuDescription description;
+    runner::TextModel text;
+  };
+
+  static NpuParts read_npu_parts(const FoundModel& found) {
+    const fs::path& directory = found.location.directory;
+    NpuParts parts;
+    parts.description =
+        runner::read_npu_description(directory, found.mode->json, *found.location.mode_json);
+    const fs::path tokenizer = directory / "tokenizer";
+    std::error_code error;
+    if (!fs::exists(tokenizer / "tokenizer.json", error)) {
+      throw runner::Error(runner::ErrorCode::kNotBuilt,
+                          tokenizer.string() + "/tokenizer.json is missing, and tokenizer_type " +
+                              std::to_string(parts.description.tokenizer_type) + " (" +
+                              parts.description.tokenizer + ") is not built into this program");
+    }
+    parts.text = runner::load_text_model(tokenizer);
+    check_vocab(directory, parts.text, parts.description.graphs.vocab);
+    return parts;
+  }
+
+  static void check_vocab(const fs::path& directory, const runner::TextModel& text, int vocab) {
+    if (text.tokenizer->vocab() <= vocab) return;
+    throw runner::Error(runner::ErrorCode::kBadModel,
+                        directory.string() + ": the tokenizer has ids up to " +
+                            std::to_string(text.tokenizer->vocab() - 1) + ", the model only " +
+                            std::to_string(vocab) + " rows");
+  }
+
+  std::shared_ptr<const runner::Model> load_ax(const FoundModel& found,
+                                               const std::function<void(double)>& progress) {
+    NpuParts parts = read_npu_parts(found);
+    auto embeddings =
+        runner::map_embeddings(parts.description.embeddings, parts.description.graphs.vocab,
+                               parts.description.graphs.hidden);
+    runner::NpuModelOptions options{options_.context, std::nullopt, progress};
+    if (const auto cmm = runner::read_cmm_info(options_.root)) {
+      options.memory_bytes = cmm->remain_kib * 1024;
+    }
+    auto graphs = std::make_shared<const runner::NpuModel>(
+        ax_device(), std::move(parts.description.graphs), options);
+
+    auto model = std::make_shared<runner::Model>();
+    model->name = found.location.name;
+    model->path = found.location.directory.string();
+    model->engine = found.engine;
+    model->shape = graphs->shape();
+    model->list_tokens = graphs->post_layout().list_tokens;
+    model->generation_config = parts.text.generation_config;
+    model->mode_param = found.mode->params;
+    model->embeddings = std::move(embeddings);
+    model->is_broken = [graphs] { return graphs->is_broken(); };
+    model->new_engine = [graphs, in_place = options_.ax_kv_in_place] {
+      return runner::make_layered_engine(graphs, {in_place});
+    };
+    model->new_prompt_encoder = [text = std::move(parts.text)](std::string_view) {
+      return text.new_prompt_encoder();
+    };
+    return model;
+  }
+
+  // Of all models; initialised again once nobody holds it.
+  std::shared_ptr<runner::NpuDevice> ax_device() {
+    auto device = ax_device_.lock();
+    if (!device) {
+      device = runner::make_ax_device(runner::AxLibrary::open(options_.ax_lib_dir, options_.root),
+                                      options_.root);
+      ax_device_ = device;
+    }
+    return device;
+  }
+
   int thread_count() const {
     if (options_.threads > 0) return options_.threads;
     return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -167,6 +291,7 @@ class RealModelLoader : public ModelLoader {
   std::mutex mutex_;
   std::map<fs::path, std::weak_ptr<const runner::Model>> loaded_;
   std::shared_ptr<runner::ThreadPool> threads_;  // of all engines; started with the first one
+  std::weak_ptr<runner::NpuDevice> ax_device_;
 };
 
 }  // namespace

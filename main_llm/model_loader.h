@@ -17,6 +17,9 @@ struct ModelOptions {
   std::string engine = "auto";               // auto, cpu, ax, axcl
   int threads = 0;                           // CPU threads; 0: one per available core
   int context = 4096;                        // most rows of a conversation; models may have fewer
+  std::filesystem::path ax_lib_dir;          // of the NPU's libraries; empty: where they are found
+  bool ax_kv_in_place = false;               // the NPU writes K/V rows where they belong
+  std::filesystem::path root = "/";          // in front of /proc, /dev and vendors' folders
 };
 
 // One model that can be named in a setup, as `sys.lsmode` shows it.

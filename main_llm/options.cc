@@ -37,8 +37,8 @@ void add_environment_names(CLI::App& app) {
   for (CLI::App* subcommand : app.get_subcommands({})) add_environment_names(*subcommand);
 }
 
-std::vector<std::filesystem::path> default_roots() {
-  std::vector<std::filesystem::path> roots = {"/opt/m5stack/data"};
+std::vector<std::filesystem::path> default_roots(const std::filesystem::path& root) {
+  std::vector<std::filesystem::path> roots = {root / "opt/m5stack/data"};
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   if (!error) roots.push_back(program.parent_path() / "models");
@@ -59,6 +59,15 @@ void add_common(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--context", options.models.context, "most rows of a conversation")
       ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  app.add_option("--ax-lib-dir", options.models.ax_lib_dir,
+                 "folder of libax_sys.so, libax_interpreter.so and libax_engine.so (default: the "
+                 "loader's path, then vendors' folders)")
+      ->type_name("DIR");
+  app.add_flag("--ax-kv-in-place", options.models.ax_kv_in_place,
+               "let the NPU write K/V rows where they belong (not proven on hardware)");
+  app.add_option("--root", options.models.root, "stands in front of /proc, /dev, /opt and the like")
+      ->type_name("DIR")
       ->capture_default_str();
   app.add_option(
          "--log-level", options.log_level,
@@ -168,7 +177,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
                     : bench->parsed()   ? Command::kBench
                     : inspect->parsed() ? Command::kInspect
                                         : Command::kUnit;
-  if (options.models.roots.empty()) options.models.roots = default_roots();
+  if (options.models.roots.empty()) options.models.roots = default_roots(options.models.root);
+  options.serve.root = options.models.root;
   if (options.log_level.empty()) {
     const bool is_service = options.command == Command::kServe || options.command == Command::kUnit;
     options.log_level = is_service ? "info" : "warn";

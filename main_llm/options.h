@@ -15,6 +15,7 @@ namespace main_llm {
 struct ServeOptions {
   std::string listen = "127.0.0.1";
   std::uint16_t port = 10001;
+  std::filesystem::path root = "/";  // in front of /proc, for what the NPU's driver tells
   UnitOptions unit;
 };
 

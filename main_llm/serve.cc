@@ -67,7 +67,7 @@ class Router {
 int serve(const ServeOptions& options, ModelLoader& loader) {
   ServeHost host;
   Unit unit(host, loader, options.unit);
-  SysUnit sys(unit, loader);
+  SysUnit sys(unit, loader, options.root);
   Router router(unit, sys);
 
   boost::asio::io_context io;

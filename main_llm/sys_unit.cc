@@ -78,7 +78,7 @@ protocol::Reply SysUnit::answer(const protocol::Request& request) {
     reply.data_json = host_info_.hwinfo_json();
   } else if (action == "cmminfo") {
     reply.object = "sys.cmminfo";
-    reply.data_json = cmminfo_json();
+    reply.data_json = cmminfo_json(root_);
   } else if (action == "reset") {
     reply.error.message = "llm server restarting ...";
   } else if (std::find(kRefusedActions.begin(), kRefusedActions.end(), action) !=

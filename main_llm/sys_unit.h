@@ -1,5 +1,8 @@
 #pragma once
 
+#include <filesystem>
+#include <utility>
+
 #include "main_llm/host_info.h"
 #include "main_llm/model_loader.h"
 #include "main_llm/unit.h"
@@ -13,8 +16,9 @@ namespace main_llm {
 // Threads: one call at a time; never blocks for long.
 class SysUnit {
  public:
-  // Both must outlive it.
-  SysUnit(Unit& unit, ModelLoader& loader) : unit_(unit), loader_(loader) {}
+  // Both must outlive it. `root` stands in front of /proc.
+  SysUnit(Unit& unit, ModelLoader& loader, std::filesystem::path root)
+      : unit_(unit), loader_(loader), root_(std::move(root)) {}
 
   void handle(const protocol::Request& request, const protocol::ReplySinkPtr& sink);
 
@@ -25,6 +29,7 @@ class SysUnit {
 
   Unit& unit_;
   ModelLoader& loader_;
+  const std::filesystem::path root_;
   HostInfo host_info_;
 };
 

@@ -32,6 +32,13 @@ runner::GenerationOptions generation_options(const SetupRequest& setup,
   }
   options.max_total_tokens = params.max_token_len.value_or(0);
   (void)runner::Sampler(options.sampler, 0);  // throws on values out of range
+  if (model.list_tokens > 0) {
+    // StackFlow's default is nobody's wish.
+    if (!params.top_k && !model.generation_config.top_k) {
+      options.sampler.top_k = std::min(options.sampler.top_k, model.list_tokens);
+    }
+    runner::check_options_for_list(options.sampler, model.list_tokens);
+  }
   return options;
 }
 

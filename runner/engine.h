@@ -94,7 +94,11 @@ class Engine {
   // unchanged), Error(kEngineFailed) when the device breaks.
   virtual Logits prefill(EmbeddingView rows, KvCache& cache, std::stop_token stop) = 0;
 
-  // The same for exactly one row, as generation does it. The fast path of every engine.
+  // The same for rows whose logits nobody wants, because more rows follow. False if stopped. The
+  // rows count as held at once; an engine may put off computing them until it must.
+  virtual bool append(EmbeddingView rows, KvCache& cache, std::stop_token stop) = 0;
+
+  // prefill() for exactly one row, as generation does it. The fast path of every engine.
   virtual Logits decode(EmbeddingView row, KvCache& cache) = 0;
 };
 

@@ -22,11 +22,14 @@ struct Model {
   ModeParams generation_config;  // defaults of the weakest kind
   ModeParams mode_param;         // of the mode json; precompute_len makes it a context model
   std::shared_ptr<const EmbeddingTable> embeddings;
+  int list_tokens = 0;  // more than 0: logits come as a list of that many best tokens
   // An engine with its own scratch memory over the shared weights.
   std::function<std::unique_ptr<Engine>()> new_engine;
   // An encoder for one task. `system` is the task's system prompt (the HTTP tokenizer service is
   // started with it; native encoders need it in begin() only).
   std::function<std::unique_ptr<PromptEncoder>(std::string_view system)> new_prompt_encoder;
+  // Whether its device failed: then tasks from now on need it loaded anew. Null: it cannot.
+  std::function<bool()> is_broken;
 };
 
 }  // namespace runner

@@ -11,6 +11,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+bool is_same(const SoftPrefix* left, const SoftPrefix* right) {
+  if (left == nullptr || right == nullptr) return left == right;
+  return left == right || std::ranges::equal(left->view().values(), right->view().values());
+}
+
 double milliseconds_since(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -67,9 +72,8 @@ void Session::check_fit(std::size_t turn_tokens, const SoftPrefix* prefix) const
   }
 }
 
-// Appends the prefix rows (if given) and the tokens to the cache in one prefill. False if stopped.
-bool Session::feed(std::span<const TokenId> tokens, const SoftPrefix* prefix, std::stop_token stop,
-                   Logits& logits) {
+// The prefix rows (if given) and the tokens, embedded; valid until the next call.
+EmbeddingView Session::embed(std::span<const TokenId> tokens, const SoftPrefix* prefix) {
   rows_.clear();
   if (prefix != nullptr) {
     const auto values = prefix->view().values();
@@ -84,8 +88,7 @@ bool Session::feed(std::span<const TokenId> tokens, const SoftPrefix* prefix, st
     const auto row = embeddings_->row(token);
     rows_.insert(rows_.end(), row.begin(), row.end());
   }
-  logits = engine_->prefill({rows_, shape().hidden}, *cache_, std::move(stop));
-  return has_value(logits);
+  return {rows_, shape().hidden};
 }
 
 GenerationResult Session::generate(std::span<const TokenId> turn,
@@ -102,7 +105,9 @@ GenerationResult Session::generate(std::span<const TokenId> turn,
   const int prompt_rows = history_rows + static_cast<int>(turn.size());
 
   // What the cache may keep: nothing behind another prefix or of a head that was cut short.
-  if (cached_prefix_ != prefix || cache_->length() < head_rows) cache_->truncate(0);
+  if (!is_same(cached_prefix_.get(), prefix.get()) || cache_->length() < head_rows) {
+    cache_->truncate(0);
+  }
   if (cache_->length() > history_rows) cache_->truncate(history_rows);
   cached_prefix_ = prefix;
 
@@ -110,13 +115,16 @@ GenerationResult Session::generate(std::span<const TokenId> turn,
   result.prompt_rows = prompt_rows;
   result.computed_rows = prompt_rows - cache_->length();
   try {
-    Logits logits;
-    if (cache_->length() < head_rows && !feed(head_, prefix.get(), stop, logits)) return result;
+    if (cache_->length() < head_rows &&
+        !engine_->append(embed(head_, prefix.get()), *cache_, stop)) {
+      return result;
+    }
     const auto cached_history = static_cast<std::size_t>(cache_->length() - head_rows);
     std::vector<TokenId> rest(history_.begin() + static_cast<std::ptrdiff_t>(cached_history),
                               history_.end());
     rest.insert(rest.end(), turn.begin(), turn.end());
-    if (!feed(rest, nullptr, stop, logits)) return result;
+    const Logits logits = engine_->prefill(embed(rest, nullptr), *cache_, stop);
+    if (!has_value(logits)) return result;
 
     // A token needs a row only when another one follows it: a full context still gives one.
     int most_tokens = cache_->capacity() - prompt_rows + 1;

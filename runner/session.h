@@ -70,7 +70,7 @@ class Session {
   void restart(std::vector<TokenId> head);
 
   // Generates the answer to `turn`. `prefix` (may be null) stands at the very front for this
-  // inference; it is compared by identity, so passing the same object again keeps the cache.
+  // inference; one with the same values as before keeps the cache.
   // On a throw the conversation is as before the call, and likewise when the answer has no text.
   // Throws Error(kPromptTooLong) when the tokens alone do not fit the context,
   // Error(kBadSoftPrefix) when they only fit without the prefix or its width is not the model's,
@@ -87,8 +87,7 @@ class Session {
 
  private:
   void check_fit(std::size_t turn_tokens, const SoftPrefix* prefix) const;
-  bool feed(std::span<const TokenId> tokens, const SoftPrefix* prefix, std::stop_token stop,
-            Logits& logits);
+  EmbeddingView embed(std::span<const TokenId> tokens, const SoftPrefix* prefix);
   void generate_tokens(Logits logits, int most_tokens, const GenerationOptions& options,
                        const TextSink& sink, std::stop_token stop, GenerationResult& result);
 

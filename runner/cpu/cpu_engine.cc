@@ -47,6 +47,7 @@ class CpuEngine : public Engine {
     return std::make_unique<CpuKvCache>(config_, shape().context);
   }
   Logits prefill(EmbeddingView rows, KvCache& cache, std::stop_token stop) override;
+  bool append(EmbeddingView rows, KvCache& cache, std::stop_token stop) override;
   Logits decode(EmbeddingView row, KvCache& cache) override;
 
  private:
@@ -151,16 +152,20 @@ CpuEngine::CpuEngine(std::shared_ptr<const CpuWeights> weights, std::shared_ptr<
       logits_(1, to_size(config_.vocab)) {}
 
 Logits CpuEngine::prefill(EmbeddingView rows, KvCache& cache, std::stop_token stop) {
+  if (!append(rows, cache, std::move(stop))) return {};
+  Lease lease(*threads_);
+  return logits(lease, (rows.rows() - 1) % kBlockRows);
+}
+
+bool CpuEngine::append(EmbeddingView rows, KvCache& cache, std::stop_token stop) {
   check_room(rows.rows(), cache);
-  auto& own = static_cast<CpuKvCache&>(cache);
   for (int first = 0; first < rows.rows(); first += kBlockRows) {
-    if (stop.stop_requested()) return {};
+    if (stop.stop_requested()) return false;
     const int count = std::min(kBlockRows, rows.rows() - first);
     Lease lease(*threads_);
-    forward(lease, rows.slice(first, count), own);
-    if (first + count == rows.rows()) return logits(lease, count - 1);
+    forward(lease, rows.slice(first, count), static_cast<CpuKvCache&>(cache));
   }
-  return {};
+  return true;
 }
 
 Logits CpuEngine::decode(EmbeddingView row, KvCache& cache) {

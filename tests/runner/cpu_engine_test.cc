@@ -41,13 +41,13 @@ std::string name_of(const testing::TestParamInfo<EngineUnderTest>& info) { retur
 
 // Sizes that fit no vector and no cache line; 3 query heads to a K/V head and 5 heads of 64.
 const RandomModel kOdd{.layers = 2,
-                           .hidden = 45,
-                           .intermediate = 77,
-                           .heads = 6,
-                           .kv_heads = 2,
-                           .head_dim = 10,
-                           .vocab = 101,
-                           .positions = 131};
+                       .hidden = 45,
+                       .intermediate = 77,
+                       .heads = 6,
+                       .kv_heads = 2,
+                       .head_dim = 10,
+                       .vocab = 101,
+                       .positions = 131};
 
 }  // namespace
 

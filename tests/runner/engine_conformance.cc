@@ -98,6 +98,23 @@ TEST_P(EngineConformance, PrefillInOneCallEqualsPrefillInPieces) {
   }
 }
 
+TEST_P(EngineConformance, AppendedRowsArePartOfWhatIsPrefilled) {
+  const auto rows = random_rows(36, 11);
+  const auto whole = engine_->new_cache();
+  const auto expected = scores_of(engine_->prefill(view(rows), *whole, {}), shape().vocab);
+  const auto cache = engine_->new_cache();
+  EXPECT_TRUE(engine_->append(view(rows).slice(0, 9), *cache, {}));
+  EXPECT_EQ(cache->length(), 9);
+  EXPECT_TRUE(engine_->append(view(rows).slice(9, 20), *cache, {}));
+  cache->truncate(20);
+  EXPECT_TRUE(engine_->append(view(rows).slice(20, 15), *cache, {}));
+  EXPECT_EQ(cache->length(), 35);
+  expect_same(scores_of(engine_->decode(view(rows).slice(35, 1), *cache), shape().vocab), expected);
+  cache->truncate(30);
+  expect_same(scores_of(engine_->prefill(view(rows).slice(30, 6), *cache, {}), shape().vocab),
+              expected);
+}
+
 TEST_P(EngineConformance, PrefillEqualsDecodeRowByRow) {
   constexpr int kCount = 37;
   const auto rows = random_rows(kCount, 3);

@@ -74,6 +74,12 @@ class FakeEngine : public Engine {
     return append(rows, cache);
   }
 
+  bool append(EmbeddingView rows, KvCache& cache, std::stop_token stop) override {
+    const bool done = has_value(prefill(rows, cache, std::move(stop)));
+    calls_->back().replace(0, 7, "append");
+    return done;
+  }
+
   Logits decode(EmbeddingView row, KvCache& cache) override {
     calls_->push_back("decode");
     return append(row, cache);

@@ -38,7 +38,7 @@ TEST_F(SessionTest, TheHeadIsComputedOnceAndKept) {
   Session session = make(64, hashing_answers(3));
   session.restart({1, 2, 3});
   const auto first = ask(session, "hi");
-  EXPECT_EQ(*calls_, (Calls{"prefill 3", "prefill 3", "decode", "decode", "decode"}));
+  EXPECT_EQ(*calls_, (Calls{"append 3", "prefill 3", "decode", "decode", "decode"}));
   EXPECT_EQ(first.finish, FinishReason::kStopToken);
   EXPECT_EQ(first.text.size(), 3U);
   EXPECT_EQ(first.prompt_rows, 6);
@@ -54,19 +54,18 @@ TEST_F(SessionTest, APrefixChangesOneAnswerAndLeavesNoTrace) {
   session.restart({1, 2, 3});
   const auto plain = ask(session, "hi");
   const auto prefixed = ask(session, "hi", soft_rows(2));
-  EXPECT_EQ(calls_->front(), "prefill 5") << "prefix and head are one call, as the head alone is";
+  EXPECT_EQ(calls_->front(), "append 5") << "prefix and head are one call, as the head alone is";
   EXPECT_EQ(prefixed.prompt_rows, 8);
   EXPECT_NE(prefixed.text, plain.text);
   EXPECT_EQ(ask(session, "hi").text, plain.text);
-  EXPECT_EQ(calls_->front(), "prefill 3") << "the head is computed anew, as at first";
+  EXPECT_EQ(calls_->front(), "append 3") << "the head is computed anew, as at first";
 }
 
-TEST_F(SessionTest, TheSamePrefixObjectKeepsTheCache) {
+TEST_F(SessionTest, APrefixOfTheSameValuesKeepsTheCache) {
   Session session = make(64, hashing_answers(2));
   session.restart({1, 2, 3});
-  const auto prefix = soft_rows(2);
-  const auto first = ask(session, "hi", prefix);
-  EXPECT_EQ(ask(session, "hi", prefix).text, first.text);
+  const auto first = ask(session, "hi", soft_rows(2));
+  EXPECT_EQ(ask(session, "hi", soft_rows(2)).text, first.text);
   EXPECT_EQ(*calls_, (Calls{"prefill 3", "decode", "decode"}));
 }
 
@@ -110,9 +109,9 @@ TEST_F(SessionTest, AKeptConversationSurvivesAForeignPrefix) {
   session.restart({9});
   ask(session, "a");
   ask(session, "b", soft_rows(1));
-  EXPECT_EQ(*calls_, (Calls{"prefill 2", "prefill 6", "decode", "decode"}));
+  EXPECT_EQ(*calls_, (Calls{"append 2", "prefill 6", "decode", "decode"}));
   ask(session, "c");
-  EXPECT_EQ(*calls_, (Calls{"prefill 1", "prefill 10", "decode", "decode"}));
+  EXPECT_EQ(*calls_, (Calls{"append 1", "prefill 10", "decode", "decode"}));
 }
 
 TEST_F(SessionTest, AFullContextStillGivesOneToken) {
@@ -213,7 +212,7 @@ TEST_F(SessionTest, AThrowingEngineLeavesTheConversationAsItWas) {
   EXPECT_EQ(session.tokens(), tokens);
   broken = false;
   ask(session, "b");
-  EXPECT_EQ((Calls{calls_->begin(), calls_->begin() + 2}), (Calls{"prefill 1", "prefill 7"}))
+  EXPECT_EQ((Calls{calls_->begin(), calls_->begin() + 2}), (Calls{"append 1", "prefill 7"}))
       << "nothing of a cache that may be broken is used";
 }
 

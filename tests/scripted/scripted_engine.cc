@@ -160,6 +160,10 @@ class ScriptedEngine : public runner::Engine {
     return run(rows, cache, stop);
   }
 
+  bool append(runner::EmbeddingView rows, runner::KvCache& cache, std::stop_token stop) override {
+    return runner::has_value(prefill(rows, cache, std::move(stop)));
+  }
+
   runner::Logits decode(runner::EmbeddingView row, runner::KvCache& cache) override {
     ++counts_->decode_calls;
     return run(row, cache, {});
