@@ -176,6 +176,30 @@ TEST_F(LayeredEngineTest, ACommonBeginningIsNotComputedAgainWhereHistoryAllowsIt
             10U * static_cast<std::uint64_t>(engine->shape().layers));
 }
 
+TEST_F(LayeredEngineTest, TwentyTurnsEqualTheirRowsFromScratch) {
+  const SimModel context(kSmall, groups({16, 44}));
+  const auto engine = runner::make_layered_engine(context.load());
+  const int hidden = engine->shape().hidden;
+  const auto rows = some_rows(kContextRows, hidden, 5);
+  const runner::EmbeddingView view(rows, hidden);
+  const auto conversation = engine->new_cache();
+  // Turns of one to five rows, of which the last is an answer's.
+  int length = 0;
+  for (int turn = 0; turn < 20; ++turn) {
+    const int asked = turn % 4 == 0 ? 4 : turn % 3 == 0 ? 2 : 1;
+    engine->prefill(view.slice(length, asked), *conversation, {});
+    length += asked;
+    const auto answer =
+        scores_of(engine->decode(view.slice(length, 1), *conversation), engine->shape().vocab);
+    ++length;
+    const auto scratch = engine->new_cache();
+    const auto expected =
+        scores_of(engine->prefill(view.slice(0, length), *scratch, {}), engine->shape().vocab);
+    ASSERT_EQ(answer, expected) << "turn " << turn << ", " << length << " rows";
+  }
+  EXPECT_GT(length, 44) << "beyond what prefill groups reach";
+}
+
 TEST_F(LayeredEngineTest, DecodeAllocatesNothing) {
   const auto engine = runner::make_layered_engine(files_.load());
   const auto cache = engine->new_cache();
