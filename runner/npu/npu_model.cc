@@ -12,7 +12,7 @@ namespace runner {
 namespace {
 
 // No compiled graph is this small; what is, is a leftover of a copy.
-constexpr std::size_t kLeastGraphBytes = 256;
+constexpr std::size_t kLeastGraphBytes = 64;
 
 // Before the NPU's library sees it, which may crash at anything else.
 void check_graph_file(const MappedFile& file) {
