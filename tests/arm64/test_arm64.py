@@ -146,6 +146,22 @@ class Program(unittest.TestCase):
                 said = run(sys.executable, str(TOOLS / script), "--port", str(port), cwd=folder)
                 self.assertIn("PASS", said.splitlines()[-1], script)
 
+    def test_simulated_npu_answers_as_on_this_machine(self) -> None:
+        rng = random.Random(6)
+        asked = [questions.draw(rng, language).text for _ in range(2) for language in (0, 1)]
+        answers = []
+        with tempfile.TemporaryDirectory() as folder:
+            run(str(HOST / "make_sim_model"), str(HOST / "models" / "tiny-chat"), folder,
+                "--name", "sim-chat")  # fmt: skip
+            for program, build in ((self.program, ARM64), (HOST / "llm_llm", HOST)):
+                options = ["--log-level", "warn", "--models", folder,
+                           "--ax-lib-dir", str(build / "ax_sim")]  # fmt: skip
+                with serve(str(program), options) as port:
+                    with StackFlowClient("127.0.0.1", port, timeout=60) as client:
+                        task = client.setup("sim-chat", **GREEDY)
+                        answers.append([client.infer(task, text).text for text in asked])
+        self.assertEqual(*answers)
+
     def test_answers_are_those_of_this_machine(self) -> None:
         """50 questions, greedy. The two round differently; no answer hangs by so little."""
         rng = random.Random(4)

@@ -203,6 +203,6 @@ INSTANTIATE_TEST_SUITE_P(
         MutationCase{"RowsNotInvalidated", {Fault::kForgottenInvalidate, "llm_rows"}},
         MutationCase{"NewRowsNotInvalidated", {Fault::kForgottenInvalidate, "llm_new_kv"}},
         MutationCase{"LogitsNotInvalidated", {Fault::kForgottenInvalidate, "llm_logits"}}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -26,14 +26,11 @@ std::shared_ptr<const runner::AxLibrary> sim_library() {
   return library;
 }
 
-SimEnvironment::SimEnvironment(const std::map<std::string, std::string>& variables)
-    : variables_(variables) {
-  for (const auto& [name, value] : variables_) setenv(name.c_str(), value.c_str(), 1);
+SimEnvironment::SimEnvironment(const char* name, const std::string& value) : name_(name) {
+  setenv(name, value.c_str(), 1);
 }
 
-SimEnvironment::~SimEnvironment() {
-  for (const auto& [name, value] : variables_) unsetenv(name.c_str());
-}
+SimEnvironment::~SimEnvironment() { unsetenv(name_); }
 
 std::shared_ptr<runner::NpuDevice> make_sim_device() {
   return runner::make_ax_device(sim_library(), "/");

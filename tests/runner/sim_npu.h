@@ -1,7 +1,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 
@@ -18,16 +17,16 @@
 // The simulator's libraries; opened by the first call.
 std::shared_ptr<const runner::AxLibrary> sim_library();
 
-// Environment variables that the simulator reads when a device is made, for the life of this.
+// An environment variable that the simulator reads when a device is made, for the life of this.
 class SimEnvironment {
  public:
-  explicit SimEnvironment(const std::map<std::string, std::string>& variables);
+  SimEnvironment(const char* name, const std::string& value);
   ~SimEnvironment();
   SimEnvironment(const SimEnvironment&) = delete;
   SimEnvironment& operator=(const SimEnvironment&) = delete;
 
  private:
-  std::map<std::string, std::string> variables_;
+  const char* name_;
 };
 
 std::shared_ptr<runner::NpuDevice> make_sim_device();
