@@ -12,7 +12,6 @@ namespace ax_sim {
 namespace {
 
 constexpr std::int32_t kModes = 2;
-constexpr std::int32_t kWholeNpu = 1;
 constexpr std::int32_t kRowMajor = 1;  // what compilers write for a layout
 constexpr std::uintptr_t kFirstHandle = 0xA1000000;
 
@@ -292,36 +291,4 @@ std::int32_t AX_ENGINE_RunSyncV2(void* handle, void* context, ax_sim::IoRun* io)
 std::int32_t AX_ENGINE_RunGroupIOSync(void* handle, void* context, std::uint32_t group,
                                       ax_sim::IoRun* io) {
   return ax_sim::run("AX_ENGINE_RunGroupIOSync", handle, true, context, group, io);
-}
-
-std::int32_t AX_ENGINE_GetHandleModelType(void* handle, std::int32_t* type) {
-  if (const std::int32_t code = enter("AX_ENGINE_GetHandleModelType"); code != 0) return code;
-  if (find_handle("AX_ENGINE_GetHandleModelType", handle) == nullptr) return ax_sim::kNpuHandle;
-  *type = ax_sim::kWholeNpu;
-  return 0;
-}
-
-std::int32_t AX_ENGINE_SetAffinity(void* handle, std::uint32_t set) {
-  if (const std::int32_t code = enter("AX_ENGINE_SetAffinity"); code != 0) return code;
-  const auto found = find_handle("AX_ENGINE_SetAffinity", handle);
-  if (found == nullptr) return ax_sim::kNpuHandle;
-  if (set != 1) return ax_sim::kNpuArgument;
-  found->affinity = set;
-  return 0;
-}
-
-std::int32_t AX_ENGINE_GetAffinity(void* handle, std::uint32_t* set) {
-  if (const std::int32_t code = enter("AX_ENGINE_GetAffinity"); code != 0) return code;
-  const auto found = find_handle("AX_ENGINE_GetAffinity", handle);
-  if (found == nullptr) return ax_sim::kNpuHandle;
-  *set = found->affinity;
-  return 0;
-}
-
-std::int32_t AX_ENGINE_GetCMMUsage(void* handle, ax_sim::CmmInfo* out) {
-  if (const std::int32_t code = enter("AX_ENGINE_GetCMMUsage"); code != 0) return code;
-  const auto found = find_handle("AX_ENGINE_GetCMMUsage", handle);
-  if (found == nullptr) return ax_sim::kNpuHandle;
-  out->bytes = static_cast<std::uint32_t>(found->cmm_bytes);
-  return 0;
 }

@@ -1,12 +1,17 @@
-// Functions of libax_engine.so that need no handle, and those that nobody should need.
+// Functions of libax_engine.so that no run depends on, and those that nobody should need.
 
 #include <cstring>
 
-#include "tests/ax_sim/ax_abi.h"
+#include "tests/ax_sim/engine_handles.h"
 #include "tests/ax_sim/sim_model.h"
 #include "tests/ax_sim/sim_sys.h"
 
+using ax_sim::enter;
+using ax_sim::find_handle;
+
 namespace {
+
+constexpr std::int32_t kWholeNpu = 1;
 
 std::int32_t not_supported(const char* function) {
   AX_SIM_Violation("%s: not simulated", function);
@@ -20,12 +25,43 @@ const char* AX_ENGINE_GetVersion() { return "2.6.3sp (simulated)"; }
 const char* AX_ENGINE_GetModelToolsVersion(void*) { return "make_sim_model"; }
 
 std::int32_t AX_ENGINE_GetModelType(const void* data, std::uint32_t bytes, std::int32_t* type) {
-  constexpr std::int32_t kWholeNpu = 1;
   if (bytes < sizeof(ax_sim::ModelHeader) ||
       std::memcmp(data, ax_sim::kMagic, sizeof ax_sim::kMagic) != 0) {
     return -1;
   }
   *type = kWholeNpu;
+  return 0;
+}
+
+std::int32_t AX_ENGINE_GetHandleModelType(void* handle, std::int32_t* type) {
+  if (const std::int32_t code = enter("AX_ENGINE_GetHandleModelType"); code != 0) return code;
+  if (find_handle("AX_ENGINE_GetHandleModelType", handle) == nullptr) return ax_sim::kNpuHandle;
+  *type = kWholeNpu;
+  return 0;
+}
+
+std::int32_t AX_ENGINE_SetAffinity(void* handle, std::uint32_t set) {
+  if (const std::int32_t code = enter("AX_ENGINE_SetAffinity"); code != 0) return code;
+  const auto found = find_handle("AX_ENGINE_SetAffinity", handle);
+  if (found == nullptr) return ax_sim::kNpuHandle;
+  if (set != 1) return ax_sim::kNpuArgument;
+  found->affinity = set;
+  return 0;
+}
+
+std::int32_t AX_ENGINE_GetAffinity(void* handle, std::uint32_t* set) {
+  if (const std::int32_t code = enter("AX_ENGINE_GetAffinity"); code != 0) return code;
+  const auto found = find_handle("AX_ENGINE_GetAffinity", handle);
+  if (found == nullptr) return ax_sim::kNpuHandle;
+  *set = found->affinity;
+  return 0;
+}
+
+std::int32_t AX_ENGINE_GetCMMUsage(void* handle, ax_sim::CmmInfo* out) {
+  if (const std::int32_t code = enter("AX_ENGINE_GetCMMUsage"); code != 0) return code;
+  const auto found = find_handle("AX_ENGINE_GetCMMUsage", handle);
+  if (found == nullptr) return ax_sim::kNpuHandle;
+  out->bytes = static_cast<std::uint32_t>(found->cmm_bytes);
   return 0;
 }
 

@@ -32,13 +32,15 @@ std::uint16_t leftover(std::size_t row, std::size_t column) {
 
 class LayerRun {
  public:
-  LayerRun(const NpuModel& model, const GroupHeader& group, const LayerIo& io)
+  LayerRun(NpuModel& model, const GroupHeader& group, const LayerIo& io)
       : m_(model.header),
         w_(model.layer),
         group_(group),
         io_(io),
         query_width_(std::size_t{m_.heads} * m_.head_dim),
-        kv_width_(std::size_t{m_.kv_heads} * m_.head_dim) {}
+        kv_width_(std::size_t{m_.kv_heads} * m_.head_dim),
+        history_keys_(model.history_keys),
+        history_values_(model.history_values) {}
 
   std::size_t run() {
     choose_rows();
@@ -139,8 +141,9 @@ class LayerRun {
   }
 
   void widen_history() {
-    history_keys_.resize(group_.history * kv_width_);
-    history_values_.resize(group_.history * kv_width_);
+    const std::size_t needed = group_.history * kv_width_;
+    if (history_keys_.size() < needed) history_keys_.resize(needed);
+    if (history_values_.size() < needed) history_values_.resize(needed);
     for (std::size_t slot = 0; slot < group_.history; ++slot) {
       if (!history_seen_[slot]) continue;
       widen_row(io_.keys, slot, kv_width_, &history_keys_[slot * kv_width_]);
@@ -219,6 +222,9 @@ class LayerRun {
   const std::size_t query_width_;
   const std::size_t kv_width_;
 
+  std::vector<float>& history_keys_;  // [history][kv width], values of bf16 in the seen slots
+  std::vector<float>& history_values_;
+
   std::vector<Row> rows_;
   std::vector<std::size_t> place_;  // of a row of the group in rows_
   std::vector<bool> history_seen_;
@@ -228,15 +234,13 @@ class LayerRun {
   std::vector<float> hidden_;  // [computed rows][…], as are the next four
   std::vector<float> normed_;
   std::vector<float> query_;
-  std::vector<float> key_;  // values of bf16, as are the next three
+  std::vector<float> key_;  // values of bf16, as is the next
   std::vector<float> value_;
-  std::vector<float> history_keys_;  // [history][kv width], seen slots only
-  std::vector<float> history_values_;
 };
 
 }  // namespace
 
-std::size_t run_layer(const NpuModel& model, const GroupHeader& group, const LayerIo& io) {
+std::size_t run_layer(NpuModel& model, const GroupHeader& group, const LayerIo& io) {
   return LayerRun(model, group, io).run();
 }
 

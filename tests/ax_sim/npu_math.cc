@@ -52,14 +52,19 @@ float exponential(float x) {
   constexpr float kLog2E = 1.44269504F;
   constexpr float kLn2High = 0.693359375F;  // few bits: its products with small integers are exact
   constexpr float kLn2Low = -2.12194440e-4F;
-  if (x < -87.0F) return 0.0F;
-  if (x > 88.0F) x = 88.0F;
+  // No branches, so that loops over it become vector code.
+  const bool vanishes = x < -87.0F;
+  x = vanishes ? -87.0F : x;
+  x = x > 88.0F ? 88.0F : x;
   const auto power = static_cast<int>(x * kLog2E + (x < 0 ? -0.5F : 0.5F));
   const auto n = static_cast<float>(power);
   const float r = x - n * kLn2High - n * kLn2Low;
-  float sum = 1.0F;
-  for (int i = 7; i >= 1; --i) sum = 1.0F + sum * r / static_cast<float>(i);
-  return sum * std::bit_cast<float>(static_cast<std::uint32_t>(power + 127) << 23);
+  float sum = 1.0F / 5040;
+  for (const float coefficient : {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F}) {
+    sum = sum * r + coefficient;
+  }
+  const auto scaled = sum * std::bit_cast<float>(static_cast<std::uint32_t>(power + 127) << 23);
+  return vanishes ? 0.0F : scaled;
 }
 
 const std::byte* PackedMatrix::load(const std::byte* source, std::size_t outputs,
@@ -153,9 +158,10 @@ void attend(const float* query, const std::vector<KvColumn>& columns, std::size_
     highest = std::max(highest, scores[c]);
   }
   std::fill(out, out + width, 0.0F);
+  for (float& score : scores) score = exponential(score - highest);
   float total = 0;
   for (std::size_t c = 0; c < columns.size(); ++c) {
-    const float share = exponential(scores[c] - highest);
+    const float share = scores[c];
     total += share;
     const float* value = columns[c].value;
     for (std::size_t i = 0; i < width; ++i) out[i] += share * value[i];

@@ -53,6 +53,9 @@ class NpuModel {
   std::vector<NpuGroup> groups;
   LayerWeights layer;
   PostWeights post;
+  // Scratch of run_layer, kept because fresh pages cost more than what is put there.
+  std::vector<float> history_keys;
+  std::vector<float> history_values;
 
   std::uint64_t runs = 0;
   std::vector<FreeLogits> free_logits;
@@ -80,7 +83,7 @@ struct LayerIo {
 };
 
 // npu_layer.cc; returns the number of rows that see something.
-std::size_t run_layer(const NpuModel& model, const GroupHeader& group, const LayerIo& io);
+std::size_t run_layer(NpuModel& model, const GroupHeader& group, const LayerIo& io);
 // npu_post.cc
 void run_post(NpuModel& model, const std::byte* input, std::byte* output, std::byte* indices,
               std::byte* scores);

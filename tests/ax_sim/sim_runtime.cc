@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 
 #include "runner/mapped_file.h"
 
@@ -79,10 +80,12 @@ AxSimCounters Runtime::counters() const {
   return counters;
 }
 
-SimEnvironment::SimEnvironment(const std::map<std::string, std::string>& variables) {
-  for (const auto& [name, value] : variables) {
-    ::setenv(name.c_str(), value.c_str(), 1);
-    names_.push_back(name);
+SimEnvironment::SimEnvironment(const std::string& variables) {
+  std::istringstream words(variables);
+  for (std::string word; words >> word;) {
+    const std::size_t equals = word.find('=');
+    names_.push_back(word.substr(0, equals));
+    ::setenv(names_.back().c_str(), word.c_str() + equals + 1, 1);
   }
   rt().AX_SIM_ResetCounters();
 }
@@ -91,8 +94,7 @@ SimEnvironment::~SimEnvironment() {
   for (const std::string& name : names_) ::unsetenv(name.c_str());
 }
 
-SimSession::SimSession(const std::map<std::string, std::string>& variables)
-    : SimEnvironment(variables) {
+SimSession::SimSession(const std::string& variables) : SimEnvironment(variables) {
   ax_sim::NpuAttr attr{};
   if (rt().AX_SYS_Init() != 0 || rt().AX_ENGINE_Init(&attr) != 0) die("init fails");
 }

@@ -49,10 +49,10 @@ struct Runtime {
 // Loads the libraries at the first call; ends the program when that fails.
 Runtime& rt();
 
-// Environment for as long as it lives, with fresh counters.
+// Environment variables, "NAME=VALUE NAME=VALUE", for as long as it lives; fresh counters.
 class SimEnvironment {
  public:
-  explicit SimEnvironment(const std::map<std::string, std::string>& variables);
+  explicit SimEnvironment(const std::string& variables = "");
   ~SimEnvironment();
   SimEnvironment(const SimEnvironment&) = delete;
   SimEnvironment& operator=(const SimEnvironment&) = delete;
@@ -64,7 +64,7 @@ class SimEnvironment {
 // Both inits; the deinits at its end.
 class SimSession : public SimEnvironment {
  public:
-  explicit SimSession(const std::map<std::string, std::string>& variables = {});
+  explicit SimSession(const std::string& variables = "");
   ~SimSession();
 };
 

@@ -4,9 +4,9 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <map>
 
 #include "tests/ax_sim/ax_abi.h"
+#include "tests/ax_sim/sys_blocks.h"
 #include "tests/ax_sim/sys_state.h"
 
 namespace ax_sim {
@@ -14,33 +14,6 @@ namespace {
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint64_t kLine = 64;  // of the CPU's cache
-constexpr std::uint64_t kFirstAddress = 0x80000000;
-constexpr std::uint64_t kBoardBytes = std::uint64_t{3} << 30;  // what a board has, for reports
-constexpr std::int32_t kCachedFlag = 2;
-constexpr std::int32_t kUncachedFlag = 4;
-
-struct Block {
-  std::uint64_t bytes = 0;  // as asked for
-  std::uint64_t size = 0;   // in whole pages
-  std::byte* host = nullptr;
-  std::byte* device = nullptr;  // == host: one copy
-  bool cached = false;
-  char tag[32] = {};
-};
-
-struct Memory {
-  std::mutex mutex;
-  std::map<std::uint64_t, Block> blocks;  // live, by physical address
-  std::map<std::uint64_t, Block> freed;   // addresses are never given again, so these stay known
-  std::uint64_t next = kFirstAddress;
-};
-
-Memory& memory() {
-  static Memory& instance = *new Memory;
-  return instance;
-}
-
-unsigned long long wide(std::uint64_t value) { return value; }
 
 // A page that may not be touched follows, so that running over the end is noticed at once.
 std::byte* map_pages(std::uint64_t size) {
@@ -56,31 +29,6 @@ std::byte* map_pages(std::uint64_t size) {
 void unmap(const Block& block) {
   ::munmap(block.host, block.size + kPage);
   if (block.device != block.host) ::munmap(block.device, block.size + kPage);
-}
-
-std::map<std::uint64_t, Block>::iterator find_in(std::map<std::uint64_t, Block>& blocks,
-                                                 std::uint64_t phy) {
-  auto found = blocks.upper_bound(phy);
-  if (found == blocks.begin()) return blocks.end();
-  --found;
-  return phy - found->first < found->second.bytes ? found : blocks.end();
-}
-
-// Says why `phy` is in no live block. REQUIRES: memory().mutex.
-void report_unknown(const char* function, std::uint64_t phy) {
-  const auto freed = find_in(memory().freed, phy);
-  if (freed == memory().freed.end()) {
-    AX_SIM_Violation("%s: physical address 0x%llx is in no block", function, wide(phy));
-  } else {
-    AX_SIM_Violation("%s: physical address 0x%llx is in a freed block (tag %s, %llu bytes)",
-                     function, wide(phy), freed->second.tag, wide(freed->second.bytes));
-  }
-}
-
-bool initialised(const char* function) {
-  if (AX_SIM_Initialised()) return true;
-  AX_SIM_Violation("%s: called while AX_SYS_Init is not in effect", function);
-  return false;
 }
 
 std::int32_t allocate(const char* function, std::uint64_t* phy, void** vir, std::uint32_t bytes,
@@ -167,20 +115,36 @@ std::int32_t maintain(const char* function, bool flush, std::uint64_t phy, const
   return 0;
 }
 
-void* mapping(const char* function, std::uint64_t phy, std::uint32_t bytes, bool cached) {
-  if (!initialised(function)) return nullptr;
-  const std::lock_guard lock(memory().mutex);
-  const auto found = find_in(memory().blocks, phy);
-  if (found == memory().blocks.end()) {
-    report_unknown(function, phy);
-    return nullptr;
-  }
-  const std::uint64_t offset = phy - found->first;
-  if (offset + bytes > found->second.bytes) return nullptr;
-  return (cached ? found->second.host : found->second.device) + offset;
+}  // namespace
+
+Memory& memory() {
+  static Memory& instance = *new Memory;
+  return instance;
 }
 
-}  // namespace
+std::map<std::uint64_t, Block>::iterator find_in(std::map<std::uint64_t, Block>& blocks,
+                                                 std::uint64_t phy) {
+  auto found = blocks.upper_bound(phy);
+  if (found == blocks.begin()) return blocks.end();
+  --found;
+  return phy - found->first < found->second.bytes ? found : blocks.end();
+}
+
+void report_unknown(const char* function, std::uint64_t phy) {
+  const auto freed = find_in(memory().freed, phy);
+  if (freed == memory().freed.end()) {
+    AX_SIM_Violation("%s: physical address 0x%llx is in no block", function, wide(phy));
+  } else {
+    AX_SIM_Violation("%s: physical address 0x%llx is in a freed block (tag %s, %llu bytes)",
+                     function, wide(phy), freed->second.tag, wide(freed->second.bytes));
+  }
+}
+
+bool initialised(const char* function) {
+  if (AX_SIM_Initialised()) return true;
+  AX_SIM_Violation("%s: called while AX_SYS_Init is not in effect", function);
+  return false;
+}
 
 std::size_t free_left_blocks() {
   Memory& m = memory();
@@ -271,68 +235,4 @@ std::int32_t AX_SYS_MflushCache(std::uint64_t phy, void* vir, std::uint32_t byte
 
 std::int32_t AX_SYS_MinvalidateCache(std::uint64_t phy, void* vir, std::uint32_t bytes) {
   return ax_sim::maintain("AX_SYS_MinvalidateCache", false, phy, vir, bytes);
-}
-
-void* AX_SYS_Mmap(std::uint64_t phy, std::uint32_t bytes) {
-  return ax_sim::mapping("AX_SYS_Mmap", phy, bytes, false);
-}
-
-void* AX_SYS_MmapCache(std::uint64_t phy, std::uint32_t bytes) {
-  return ax_sim::mapping("AX_SYS_MmapCache", phy, bytes, true);
-}
-
-void* AX_SYS_MmapFast(std::uint64_t phy, std::uint32_t bytes) {
-  return ax_sim::mapping("AX_SYS_MmapFast", phy, bytes, false);
-}
-
-void* AX_SYS_MmapCacheFast(std::uint64_t phy, std::uint32_t bytes) {
-  return ax_sim::mapping("AX_SYS_MmapCacheFast", phy, bytes, true);
-}
-
-std::int32_t AX_SYS_Munmap(void*, std::uint32_t) { return 0; }
-
-std::int32_t AX_SYS_MemGetBlockInfoByPhy(std::uint64_t phy, std::int32_t* type, void** vir,
-                                         std::uint32_t* bytes) {
-  const std::lock_guard lock(memory().mutex);
-  const auto found = ax_sim::find_in(memory().blocks, phy);
-  if (found == memory().blocks.end()) return ax_sim::kSysAddress;
-  *type = found->second.cached ? ax_sim::kCachedFlag : ax_sim::kUncachedFlag;
-  *vir = found->second.host;
-  *bytes = static_cast<std::uint32_t>(found->second.bytes);
-  return 0;
-}
-
-std::int32_t AX_SYS_MemGetBlockInfoByVirt(void* vir, std::uint64_t* phy, std::int32_t* type) {
-  const std::lock_guard lock(memory().mutex);
-  for (const auto& [address, block] : memory().blocks) {
-    const auto* at = static_cast<const std::byte*>(vir);
-    if (at < block.host || at >= block.host + block.bytes) continue;
-    *phy = address + static_cast<std::uint64_t>(at - block.host);
-    *type = block.cached ? ax_sim::kCachedFlag : ax_sim::kUncachedFlag;
-    return 0;
-  }
-  return ax_sim::kSysAddress;
-}
-
-std::int32_t AX_SYS_MemGetPartitionInfo(ax_sim::CmmPartitions* out) {
-  *out = {};
-  const std::uint64_t limit = AX_SIM_Settings().cmm_limit;
-  out->count = 1;
-  out->partitions[0].phy = ax_sim::kFirstAddress;
-  out->partitions[0].kib =
-      static_cast<std::uint32_t>((limit == 0 ? ax_sim::kBoardBytes : limit) >> 10);
-  std::memcpy(out->partitions[0].name, "anonymous", 10);
-  return 0;
-}
-
-std::int32_t AX_SYS_MemQueryStatus(ax_sim::CmmStatus* out) {
-  *out = {};
-  AX_SYS_MemGetPartitionInfo(&out->partitions);
-  AxSimCounters counters;
-  AX_SIM_GetCounters(&counters);
-  const auto used = static_cast<std::uint32_t>(counters.cmm_bytes >> 10);
-  out->total_kib = out->partitions.partitions[0].kib;
-  out->remaining_kib = out->total_kib > used ? out->total_kib - used : 0;
-  out->blocks = static_cast<std::uint32_t>(counters.live_blocks);
-  return 0;
 }

@@ -103,9 +103,9 @@ class Pipeline {
   std::vector<Cache> caches_;
 };
 
-class AxSimComputeTest : public testing::Test {
+class AxSimCompute : public testing::Test {
  protected:
-  AxSimComputeTest() {
+  AxSimCompute() {
     write_random_model(directory_ / "hf", RandomModel{});
     for (const runner::Bf16 value : weights().embeddings.values) embeddings_.push_back(value.bits);
   }
@@ -142,7 +142,7 @@ class AxSimComputeTest : public testing::Test {
   Row embeddings_;
 };
 
-TEST_F(AxSimComputeTest, EveryGroupGivesTheSameBits) {
+TEST_F(AxSimCompute, EveryGroupGivesTheSameBits) {
   const SimSession session;
   const std::vector<Row> tokens = rows({3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8});
   const auto part = [&](std::ptrdiff_t first, std::ptrdiff_t last) {
@@ -171,7 +171,7 @@ TEST_F(AxSimComputeTest, EveryGroupGivesTheSameBits) {
   EXPECT_EQ(rt().counters().violations, 0U);
 }
 
-TEST_F(AxSimComputeTest, LogitsAreThoseOfTheCpuEngine) {
+TEST_F(AxSimCompute, LogitsAreThoseOfTheCpuEngine) {
   const SimSession session;
   const std::vector<Row> tokens = rows({7, 30, 12, 49, 0, 23});
   Pipeline npu = pipeline("npu", {}, 8);
