@@ -299,7 +299,7 @@ TEST_F(LayeredEngineTest, MemoryIsLookedAtBeforeAnythingIsLoaded) {
 }
 
 TEST_F(LayeredEngineTest, RunningOutOfMemoryIsSaidAndNothingIsLost) {
-  const SimEnvironment small("AX_SIM_CMM_MIB", "1");
+  const SimEnvironment small("AX_SIM_CMM_MIB", "3");
   const SimModel roomy(kSmall, with(groups(), [](auto& o) { o.context = 4000; }));
   const auto engine = runner::make_layered_engine(roomy.load());
   const auto before = sim_counters();
