@@ -34,6 +34,8 @@ std::int32_t AX_SIM_Fault(const char* function);
 __attribute__((format(printf, 1, 2))) void AX_SIM_Violation(const char* format, ...);
 bool AX_SIM_Initialised();
 ax_sim::Settings AX_SIM_Settings();
+// AX_SIM_FREE, at no cost.
+bool AX_SIM_IsFree();
 void AX_SIM_Count(ax_sim::Count counter, std::int64_t difference);
 // Where `phy` lies; false when in no live block. `vir` is only compared.
 bool AX_SIM_FindPlace(std::uint64_t phy, const void* vir, ax_sim::Place* out);

@@ -53,6 +53,7 @@ std::vector<Fault> parse_faults(const std::string& text) {
 // REQUIRES: the mutex. Calls of AX_SYS_Init that failed count on, so that a retry can succeed.
 void read_environment(State& s) {
   s.settings.free = number_of("AX_SIM_FREE", 0) != 0;
+  s.is_free = s.settings.free;
   s.settings.run_ms = static_cast<std::uint32_t>(number_of("AX_SIM_RUN_MS", 0));
   s.settings.hang_ms = static_cast<std::uint32_t>(number_of("AX_SIM_HANG_MS", 20));
   s.settings.cmm_limit = number_of("AX_SIM_CMM_MIB", 0) << 20;
@@ -160,6 +161,8 @@ ax_sim::Settings AX_SIM_Settings() {
   const std::lock_guard lock(s.mutex);
   return s.settings;
 }
+
+bool AX_SIM_IsFree() { return state().is_free.load(std::memory_order_relaxed); }
 
 void AX_SIM_Count(ax_sim::Count counter, std::int64_t difference) {
   State& s = state();

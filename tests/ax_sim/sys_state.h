@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 #include <string>
@@ -27,6 +28,7 @@ struct State {
   bool session = false;  // from the first AX_SYS_Init, failed or not, to the last AX_SYS_Deinit
   bool engine_open = false;
   Settings settings{};
+  std::atomic<bool> is_free = false;  // of settings, for those who do not want to wait
   std::string fail_text;  // AX_SIM_FAIL as it was when `faults` was made
   std::vector<Fault> faults;
   std::string report_file;  // AX_SIM_REPORT
