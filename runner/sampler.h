@@ -34,8 +34,10 @@ void check_sampler_options(const SamplerOptions& options);
 void check_options_for_list(const SamplerOptions& options, int list_tokens);
 
 // Chooses tokens from logits. One per answer, so that the random stream belongs to it. The same
-// seed and logits give the same tokens with every compiler. After the first call it allocates
-// only for a larger vocabulary.
+// seed and logits give the same tokens on one machine; the best token and those of top-k
+// everywhere. With top-p another instruction set may round the sum of all weights otherwise, and so
+// keep a token more or less where the probabilities just reach `top_p`. After the first call it
+// allocates only for a larger vocabulary.
 class Sampler {
  public:
   // Throws what check_sampler_options() throws.
@@ -51,20 +53,32 @@ class Sampler {
   TokenId sample(const Logits& logits, std::span<const TokenId> generated);
 
  private:
-  void load(const Logits& logits);
-  void penalize(std::span<const TokenId> generated);
-  TokenId id_of(std::size_t index) const;
-  TokenId best() const;
-  void keep_top_k();
-  void keep_top_p();
+  void find_recent(std::span<const TokenId> generated);
+  bool is_recent(TokenId id) const;
+  float penalized(float score) const;
+  void keep_from_list(std::span<const ScoredToken> list);
+  template <class Value>
+  void keep_from_all(std::span<const Value> logits);
+  template <class Value>
+  void keep_top_p(std::span<const Value> logits);
+  template <class Value>
+  void gather(std::span<const Value> logits, double least);
+  template <class Value>
+  double total_weight(std::span<const Value> logits, float highest, float best) const;
+  double score_of_rank(std::size_t rank);
+  bool keep_best(std::size_t most, double wanted);
+  void keep_top_p_of_ranked();
   TokenId draw();
 
   SamplerOptions options_;
+  float temperature_ = 1;
+  float penalty_divisor_ = 1;
+  std::size_t most_kept_ = 1;  // without top-p
   std::mt19937_64 random_;
-  std::span<const ScoredToken> list_;  // of this call; empty for logits [vocab]
-  std::vector<float> scores_;          // scratch [vocab] or [list_]
-  std::vector<ScoredToken> ranked_;    // scratch: tokens to draw from, best first
-  std::vector<TokenId> recent_;        // scratch: distinct tokens to penalize, ascending
+  std::vector<float> maxima_;        // scratch: the largest logit of each block
+  std::vector<float> sorted_;        // scratch: some of them, largest first
+  std::vector<ScoredToken> ranked_;  // scratch: tokens to draw from, in the end best first
+  std::vector<TokenId> recent_;      // scratch: distinct tokens to penalize, ascending
 };
 
 }  // namespace runner

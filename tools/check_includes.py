@@ -24,7 +24,7 @@ RESERVED = {
     "boost/asio*": ("protocol/tcp_*", "protocol/http_*", "main_llm/serve.cc"),
     "boost/beast*": ("protocol/http_*",),
     "CLI/*": ("main_llm/options.cc",),
-    "hwy/*": ("runner/cpu/*",),
+    "hwy/*": ("runner/cpu/*", "runner/logit_scan.cc"),
     "pcre2.h": ("runner/regex.cc",),
     # Concrete engines and tokenizers are chosen in one place.
     "runner/cpu/*": ("runner/cpu/*", "main_llm/model_loader.cc"),

@@ -1,7 +1,6 @@
 #include "runner/cpu/kernels.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,26 +9,16 @@
 #include <random>
 #include <vector>
 
+#include "tests/runner/instruction_sets.h"
+
 using runner::Bf16;
 namespace kernels = runner::kernels;
 
 namespace {
 
-#ifdef HWY_COMPILE_ONLY_STATIC  // without libhwy, which chooses among several
-void disable_instruction_sets(std::int64_t /*bits*/) {}
-std::int64_t instruction_set_bits() { return HWY_STATIC_TARGET; }
-#else
-void disable_instruction_sets(std::int64_t bits) { hwy::DisableTargets(bits); }
-std::int64_t instruction_set_bits() { return hwy::SupportedTargets(); }
-#endif
-
 // Every test runs on every instruction set that this machine has.
-class Kernels : public testing::TestWithParam<std::int64_t> {
+class Kernels : public InstructionSetTest {
  protected:
-  // A lower bit is a better instruction set: the chosen one is the best of those left.
-  Kernels() { disable_instruction_sets(GetParam() - 1); }
-  ~Kernels() override { disable_instruction_sets(0); }
-
   std::vector<float> random_floats(std::size_t count, float scale = 1) {
     std::vector<float> values(count);
     for (float& value : values) {
@@ -47,19 +36,8 @@ class Kernels : public testing::TestWithParam<std::int64_t> {
   std::mt19937 random_{7};
 };
 
-std::vector<std::int64_t> instruction_sets() {
-  std::vector<std::int64_t> targets;
-  const auto supported = static_cast<std::uint64_t>(instruction_set_bits());
-  for (int bit = 0; bit < 63; ++bit) {
-    if ((supported >> bit & 1) != 0) targets.push_back(std::int64_t{1} << bit);
-  }
-  return targets;
-}
-
 INSTANTIATE_TEST_SUITE_P(Targets, Kernels, testing::ValuesIn(instruction_sets()),
-                         [](const auto& target) {
-                           return std::string(hwy::TargetName(target.param));
-                         });
+                         instruction_set_name);
 
 struct Matmul {
   int rows;

@@ -4,6 +4,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <random>
@@ -14,6 +15,8 @@
 #include "protocol/framer.h"
 #include "protocol/json_writer.h"
 #include "protocol/message.h"
+#include "runner/bf16.h"
+#include "runner/engine.h"
 #include "runner/sampler.h"
 #include "runner/text_model.h"
 
@@ -57,20 +60,51 @@ void encode_text(benchmark::State& state) {
 }
 BENCHMARK(encode_text);
 
-// One of Qwen2.5's vocabulary, argument: top-k (1: the best token).
-void sample(benchmark::State& state) {
+// Logits of Qwen2.5's vocabulary: many that hardly differ and a few that stand out.
+std::vector<float> vocab_logits() {
   std::mt19937 random(1);
-  std::normal_distribution<float> normal;
+  std::normal_distribution<float> normal(0, 3);
   std::vector<float> scores(151936);
   for (float& score : scores) score = normal(random);
-  runner::SamplerOptions options;
-  options.enable_top_k = state.range(0) > 1;
-  options.top_k = static_cast<int>(state.range(0));
-  runner::Sampler sampler(options, 1);
-  const runner::Logits logits{std::span<const float>(scores)};
-  for (auto _ : state) benchmark::DoNotOptimize(sampler.sample(logits, {}));
+  for (int i = 0; i < 20; ++i) scores[random() % scores.size()] = 15 + normal(random);
+  return scores;
 }
-BENCHMARK(sample)->Arg(1)->Arg(10);
+
+void sample(benchmark::State& state, const runner::SamplerOptions& options,
+            const runner::Logits& logits) {
+  // Of the sort that the penalty meets: half of them among the best.
+  std::vector<runner::TokenId> generated;
+  const std::vector<float> scores = vocab_logits();
+  for (std::size_t i = 0; generated.size() < 50; ++i) {
+    if (scores[i] > 8 || i % 4096 == 0) generated.push_back(static_cast<runner::TokenId>(i));
+  }
+  runner::Sampler sampler(options, 1);
+  for (auto _ : state) benchmark::DoNotOptimize(sampler.sample(logits, generated));
+}
+
+void sample_floats(benchmark::State& state, const runner::SamplerOptions& options) {
+  const std::vector<float> scores = vocab_logits();
+  sample(state, options, std::span<const float>(scores));
+}
+
+void sample_bf16(benchmark::State& state, const runner::SamplerOptions& options) {
+  std::vector<runner::Bf16> scores;
+  for (const float score : vocab_logits()) scores.push_back(runner::to_bf16(score));
+  sample(state, options, std::span<const runner::Bf16>(scores));
+}
+
+const runner::SamplerOptions kGreedy{.enable_top_k = false};
+const runner::SamplerOptions kTopK{.top_k = 10};
+const runner::SamplerOptions kPenalized{.top_k = 10, .enable_repetition_penalty = true};
+const runner::SamplerOptions kTopP{.enable_top_p = true, .top_p = 0.7F};
+BENCHMARK_CAPTURE(sample_floats, greedy, kGreedy);
+BENCHMARK_CAPTURE(sample_floats, top_k, kTopK);
+BENCHMARK_CAPTURE(sample_floats, top_k_penalty, kPenalized);
+BENCHMARK_CAPTURE(sample_floats, top_p, kTopP);
+BENCHMARK_CAPTURE(sample_bf16, greedy, kGreedy);
+BENCHMARK_CAPTURE(sample_bf16, top_k, kTopK);
+BENCHMARK_CAPTURE(sample_bf16, top_k_penalty, kPenalized);
+BENCHMARK_CAPTURE(sample_bf16, top_p, kTopP);
 
 }  // namespace
 
