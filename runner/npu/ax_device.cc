@@ -77,11 +77,8 @@ class AxMemory : public NpuMemory {
   }
   ~AxMemory() override { (*ax_)->AX_SYS_MemFree(slice_.address, slice_.host); }
 
-  NpuSlice slice() const override { return slice_; }
-
  private:
   AxRuntimePtr ax_;
-  NpuSlice slice_;
 };
 
 class AxGraph : public NpuGraph {

@@ -47,8 +47,14 @@ struct NpuSlice {
 class NpuMemory {
  public:
   virtual ~NpuMemory() = default;
+  NpuMemory(const NpuMemory&) = delete;
+  NpuMemory& operator=(const NpuMemory&) = delete;
   // At least the bytes asked for, aligned to kTensorAlignment, up to a whole cache line.
-  virtual NpuSlice slice() const = 0;
+  const NpuSlice& slice() const { return slice_; }
+
+ protected:
+  NpuMemory() = default;
+  NpuSlice slice_;
 };
 
 struct NpuTensor {

@@ -39,9 +39,12 @@ class LayeredEngine : public Engine {
   Logits guarded(const Work& work);
   bool run(const PrefillPlan& plan, NpuKvCache& cache, const std::stop_token& stop);
   void run_layers(std::size_t group, EmbeddingView rows, NpuKvCache& cache);
-  void run_layer(int index, std::size_t group, const Bound& bound) const;
+  void run_layer(int index, std::size_t group, const Bound& bound);
   bool writes_in_place(int rows, const NpuKvCache& cache) const;
-  void take_over(int layer, int rows, NpuKvCache& cache);
+  void take_over(const NpuSlice& from, const NpuSlice& plane, int rows, const NpuKvCache& cache);
+  std::size_t new_plane_bytes(int rows) const {
+    return round_up(to_bytes(rows, model_->layout().kv_width), kTensorAlignment);
+  }
   Logits run_post(int row);
   Logits read_list();
   NpuSlice hidden_rows(std::size_t which, int rows) const {
@@ -54,11 +57,11 @@ class LayeredEngine : public Engine {
   StepInputs inputs_;
   // Input and output of a layer, in turns, [most rows, hidden].
   std::array<std::unique_ptr<NpuMemory>, 2> hidden_;
-  std::size_t last_ = 0;                 // the one with the last output
-  std::unique_ptr<NpuMemory> new_keys_;  // [most rows, kv_width]
-  std::unique_ptr<NpuMemory> new_values_;
+  std::size_t last_ = 0;               // the one with the last output
+  std::unique_ptr<NpuMemory> new_kv_;  // new K rows, and V rows behind them
   std::vector<std::unique_ptr<NpuMemory>> post_outputs_;
   std::vector<NpuSlice> post_slices_;
+  std::array<Bound, 2> ordered_;  // inputs and outputs, as the graph wants them
   std::vector<ScoredToken> list_;
   std::optional<std::string> failure_;
 };
@@ -76,9 +79,7 @@ LayeredEngine::LayeredEngine(std::shared_ptr<const NpuModel> model,
   for (auto& memory : hidden_) {
     memory = allocate_zeroed(device(), to_bytes(rows, shape().hidden), "llm_rows");
   }
-  const std::size_t kv_bytes = to_bytes(rows, model_->layout().kv_width);
-  new_keys_ = allocate_zeroed(device(), kv_bytes, "llm_new_kv");
-  new_values_ = allocate_zeroed(device(), kv_bytes, "llm_new_kv");
+  new_kv_ = allocate_zeroed(device(), 2 * new_plane_bytes(rows), "llm_new_kv");
   for (const std::size_t bytes : model_->post_layout().output_bytes) {
     post_outputs_.push_back(allocate_zeroed(device(), bytes, "llm_logits"));
     post_slices_.push_back(post_outputs_.back()->slice().part(0, bytes));
@@ -122,7 +123,6 @@ Logits LayeredEngine::decode(EmbeddingView row, KvCache& cache) {
   if (own.computed() < own.length()) return prefill(row, cache, {});
   own.append(row);
   return guarded([&] {
-    own.rewind(own.computed());
     run_layers(decode_group(model_->groups(), own.computed()), row, own);
     return run_post(0);
   });
@@ -172,31 +172,36 @@ void LayeredEngine::run_layers(std::size_t group, EmbeddingView rows, NpuKvCache
   const LayerGroup& layout = model_->layout().groups[group];
   const int count = rows.rows();
   const int all_rows = layout.shape.rows;
+  const int kv_width = model_->layout().kv_width;
   const bool in_place = writes_in_place(all_rows, cache);
+  const std::size_t new_plane = new_plane_bytes(all_rows);
+  const NpuSlice new_keys = new_kv_->slice().part(0, to_bytes(all_rows, kv_width));
+  const NpuSlice new_values = new_kv_->slice().part(new_plane, to_bytes(all_rows, kv_width));
   write_rows(device(), hidden_[0]->slice(), rows, all_rows);
   last_ = 0;
 
   Bound bound;
   at(bound, LayerTensor::kIndices) = inputs_.positions(cache.computed(), all_rows);
   at(bound, LayerTensor::kMask) = inputs_.mask(group, cache.computed(), count);
-  cache.will_write(in_place ? all_rows : count);
+  cache.prepare(in_place ? all_rows : count);
   for (int layer = 0; layer < shape().layers; ++layer) {
     if (layer > 0) zero_rows(device(), hidden_[last_]->slice(), shape().hidden, count, all_rows);
     at(bound, LayerTensor::kInput) = hidden_rows(last_, all_rows);
     at(bound, LayerTensor::kOutput) = hidden_rows(1 - last_, all_rows);
     at(bound, LayerTensor::kKeys) = cache.keys(layer, 0, layout.slots);
     at(bound, LayerTensor::kValues) = cache.values(layer, 0, layout.slots);
-    const std::size_t kv_bytes = to_bytes(all_rows, model_->layout().kv_width);
-    at(bound, LayerTensor::kNewKeys) = in_place ? cache.keys(layer, cache.computed(), all_rows)
-                                                : new_keys_->slice().part(0, kv_bytes);
-    at(bound, LayerTensor::kNewValues) = in_place ? cache.values(layer, cache.computed(), all_rows)
-                                                  : new_values_->slice().part(0, kv_bytes);
+    at(bound, LayerTensor::kNewKeys) =
+        in_place ? cache.keys(layer, cache.computed(), all_rows) : new_keys;
+    at(bound, LayerTensor::kNewValues) =
+        in_place ? cache.values(layer, cache.computed(), all_rows) : new_values;
     run_layer(layer, group, bound);
     if (!in_place) {
-      take_over(layer, count, cache);
+      device().from_npu(new_kv_->slice().lines(0, new_plane + to_bytes(count, kv_width)));
+      take_over(new_keys, cache.keys(layer, 0, cache.slots()), count, cache);
+      take_over(new_values, cache.values(layer, 0, cache.slots()), count, cache);
     } else if (count < all_rows) {
       for (const LayerTensor tensor : {LayerTensor::kNewKeys, LayerTensor::kNewValues}) {
-        zero_rows(device(), at(bound, tensor), model_->layout().kv_width, count, all_rows);
+        zero_rows(device(), at(bound, tensor), kv_width, count, all_rows);
       }
     }
     last_ = 1 - last_;
@@ -204,8 +209,8 @@ void LayeredEngine::run_layers(std::size_t group, EmbeddingView rows, NpuKvCache
   cache.count_computed(count);
 }
 
-void LayeredEngine::run_layer(int index, std::size_t group, const Bound& bound) const {
-  const auto collect = [&](const std::vector<LayerTensor>& order, Bound& slices) {
+void LayeredEngine::run_layer(int index, std::size_t group, const Bound& bound) {
+  const auto in_order = [&](const std::vector<LayerTensor>& order, Bound& slices) {
     for (std::size_t i = 0; i < order.size(); ++i) {
       slices[i] = bound[static_cast<std::size_t>(order[i])];
     }
@@ -213,9 +218,8 @@ void LayeredEngine::run_layer(int index, std::size_t group, const Bound& bound) 
   };
   model_->with_layer(index, [&](const NpuLayer& layer) {
     const LayerBinding& binding = layer.bindings[group];
-    Bound inputs;
-    Bound outputs;
-    layer.graph->run(group, collect(binding.inputs, inputs), collect(binding.outputs, outputs));
+    layer.graph->run(group, in_order(binding.inputs, ordered_[0]),
+                     in_order(binding.outputs, ordered_[1]));
   });
 }
 
@@ -224,17 +228,13 @@ bool LayeredEngine::writes_in_place(int rows, const NpuKvCache& cache) const {
          cache.computed() + rows <= cache.slots();
 }
 
-// Copies new K/V rows from the buffers to where they belong.
-void LayeredEngine::take_over(int layer, int rows, NpuKvCache& cache) {
-  const auto copy = [&](const NpuSlice& from, const NpuSlice& all, const NpuSlice& to) {
-    device().from_npu(from.lines(0, to.bytes));
-    std::memcpy(to.host, from.host, to.bytes);
-    device().to_npu(all.lines(static_cast<std::size_t>(to.host - all.host), to.bytes));
-  };
-  copy(new_keys_->slice(), cache.keys(layer, 0, cache.slots()),
-       cache.keys(layer, cache.computed(), rows));
-  copy(new_values_->slice(), cache.values(layer, 0, cache.slots()),
-       cache.values(layer, cache.computed(), rows));
+// Copies new K or V rows to where they belong in their plane of the cache.
+void LayeredEngine::take_over(const NpuSlice& from, const NpuSlice& plane, int rows,
+                              const NpuKvCache& cache) {
+  const std::size_t offset = to_bytes(cache.computed(), model_->layout().kv_width);
+  const std::size_t bytes = to_bytes(rows, model_->layout().kv_width);
+  std::memcpy(plane.host + offset, from.host, bytes);
+  device().to_npu(plane.lines(offset, bytes));
 }
 
 // The scores behind one row of the last output.

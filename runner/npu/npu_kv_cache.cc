@@ -15,7 +15,7 @@ NpuKvCache::NpuKvCache(NpuDevice& device, const Layout& layout)
                   static_cast<std::size_t>(layout.hidden)) {
   for (int layer = 0; layer < layout_.layers; ++layer) {
     memory_.push_back(device_.allocate(2 * plane_bytes_, "llm_kv"));
-    const NpuSlice block = memory_.back()->slice();
+    const NpuSlice& block = memory_.back()->slice();
     std::memset(block.host, 0, block.bytes);
     device_.to_npu(block);
   }
@@ -23,7 +23,7 @@ NpuKvCache::NpuKvCache(NpuDevice& device, const Layout& layout)
 
 NpuSlice NpuKvCache::plane(int layer, int which, int first, int rows) const {
   assert(first >= 0 && rows >= 0 && first + rows <= layout_.slots);
-  const NpuSlice block = memory_[static_cast<std::size_t>(layer)]->slice();
+  const NpuSlice& block = memory_[static_cast<std::size_t>(layer)]->slice();
   return block.part(static_cast<std::size_t>(which) * plane_bytes_ +
                         static_cast<std::size_t>(first) * row_bytes(),
                     static_cast<std::size_t>(rows) * row_bytes());
@@ -46,21 +46,18 @@ EmbeddingView NpuKvCache::embeddings(int first, int rows) const {
   return EmbeddingView(embeddings_, layout_.hidden).slice(first, rows);
 }
 
-void NpuKvCache::rewind(int computed) {
-  assert(computed <= computed_);
-  computed_ = computed;
-  if (written_ <= computed) return;
-  const int rows = written_ - computed;
+void NpuKvCache::prepare(int rows) {
+  const int end = computed_ + rows;
+  const int past = written_ - end;
+  written_ = end;
+  if (past <= 0) return;
   for (int layer = 0; layer < layout_.layers; ++layer) {
-    const NpuSlice block = memory_[static_cast<std::size_t>(layer)]->slice();
-    for (const NpuSlice& past : {keys(layer, computed, rows), values(layer, computed, rows)}) {
-      std::memset(past.host, 0, past.bytes);
-      device_.to_npu(block.lines(static_cast<std::size_t>(past.host - block.host), past.bytes));
+    const NpuSlice& block = memory_[static_cast<std::size_t>(layer)]->slice();
+    for (const NpuSlice& old : {keys(layer, end, past), values(layer, end, past)}) {
+      std::memset(old.host, 0, old.bytes);
+      device_.to_npu(block.lines(static_cast<std::size_t>(old.host - block.host), old.bytes));
     }
   }
-  written_ = computed;
 }
-
-void NpuKvCache::will_write(int rows) { written_ = std::max(written_, computed_ + rows); }
 
 }  // namespace runner

@@ -44,11 +44,11 @@ class NpuKvCache : public KvCache {
   void append(EmbeddingView rows);
   EmbeddingView embeddings(int first, int rows) const;
 
-  // Forgets what was computed from row `computed` on, and zeroes it for the NPU to see.
-  // REQUIRES: computed <= computed().
-  void rewind(int computed);
-  // K/V rows up to `rows` behind those computed may be written from now on.
-  void will_write(int rows);
+  // Rows from `computed` on are to be computed anew. REQUIRES: computed <= computed().
+  void rewind(int computed) { computed_ = computed; }
+  // For a run that writes the next `rows` K/V rows: zeroes what was written behind them, for the
+  // NPU to see.
+  void prepare(int rows);
   // REQUIRES: computed() + rows <= length().
   void count_computed(int rows) { computed_ += rows; }
 

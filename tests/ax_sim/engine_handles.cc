@@ -1,6 +1,7 @@
 #include "tests/ax_sim/engine_handles.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -27,6 +28,9 @@ Engine& engine() {
   static Engine& instance = *new Engine;
   return instance;
 }
+
+// Post models by the number of their handle, to be found without waiting.
+std::array<std::atomic<NpuModel*>, 256> free_posts;
 
 void* new_number(Engine& e) {
   e.next += 16;
@@ -86,6 +90,9 @@ std::int32_t create(const char* function, void** out, const void* data, std::uin
   Engine& e = engine();
   const std::lock_guard lock(e.mutex);
   *out = new_number(e);
+  if (AX_SIM_IsFree() && header.kind == ModelKind::kPost) {
+    free_posts[(e.next - kFirstHandle) / 16 % free_posts.size()] = handle->model.get();
+  }
   e.handles[*out] = std::move(handle);
   AX_SIM_Count(Count::kLiveHandles, 1);
   return 0;
@@ -103,13 +110,9 @@ bool not_null(const char* function, const void* out) {
 
 // With AX_SIM_FREE: nothing but other logits, so that what surrounds the NPU can be measured.
 std::int32_t run_free(void* handle, const IoRun* io) {
-  NpuModel* model = nullptr;
-  {
-    Engine& e = engine();
-    const std::lock_guard lock(e.mutex);
-    model = e.handles.at(handle)->model.get();
-  }
-  if (AX_NPU_Header(model)->kind != ModelKind::kPost) return 0;
+  const std::size_t place = (reinterpret_cast<std::uintptr_t>(handle) - kFirstHandle) / 16;
+  NpuModel* model = free_posts[place % free_posts.size()].load(std::memory_order_relaxed);
+  if (model == nullptr) return 0;
   NpuBinding outputs[kMaxTensors] = {};
   for (std::uint32_t i = 0; i < io->output_count; ++i) {
     outputs[i] = {static_cast<std::byte*>(io->outputs[i].vir), io->outputs[i].phy};

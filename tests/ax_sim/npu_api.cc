@@ -102,15 +102,6 @@ bool check_layer(const Where& where, const GroupHeader& group, const LayerIo& io
          check_indices(where, io.indices, group);
 }
 
-// Rows that see themselves: all that see anything, in the masks that are in use.
-std::size_t rows_on_diagonal(const GroupHeader& group, const std::byte* mask) {
-  std::size_t count = 0;
-  for (std::size_t row = 0; row < group.rows; ++row) {
-    count += value_at(mask, row * group.mask_columns + group.history + row) == kVisible ? 1U : 0U;
-  }
-  return count;
-}
-
 std::int32_t run_layer_group(NpuModel& model, std::uint32_t number, const NpuBinding* inputs,
                              const NpuBinding* outputs) {
   const NpuGroup& group = model.groups[number];
@@ -122,13 +113,8 @@ std::int32_t run_layer_group(NpuModel& model, std::uint32_t number, const NpuBin
   };
   const LayerIo io{in(kIndices), in(kInput),    in(kMask),       in(kKeys),
                    in(kValues),  out(kKeysOut), out(kValuesOut), out(kOutput)};
-  std::size_t rows = 0;
-  if (model.free) {
-    if (group.header.rows > 1) rows = rows_on_diagonal(group.header, io.mask);
-  } else {
-    if (!check_layer({model, number}, group.header, io)) return kNpuTaskFailed;
-    rows = run_layer(model, group.header, io);
-  }
+  if (!check_layer({model, number}, group.header, io)) return kNpuTaskFailed;
+  const std::size_t rows = run_layer(model, group.header, io);
   if (group.header.rows == 1) {
     AX_SIM_Count(Count::kDecodeRuns, 1);
   } else {

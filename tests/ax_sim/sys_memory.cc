@@ -95,7 +95,7 @@ Block* checked_range(const char* function, std::uint64_t phy, const void* vir, s
 
 std::int32_t maintain(const char* function, bool flush, std::uint64_t phy, const void* vir,
                       std::uint32_t bytes) {
-  if (AX_SIM_IsFree()) return 0;
+  if (is_free.load(std::memory_order_relaxed)) return 0;
   if (const std::int32_t code = AX_SIM_Fault(function); code != 0) return code;
   if (!initialised(function)) return kSysNotInitialised;
   const std::lock_guard lock(memory().mutex);

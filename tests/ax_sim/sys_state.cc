@@ -53,7 +53,7 @@ std::vector<Fault> parse_faults(const std::string& text) {
 // REQUIRES: the mutex. Calls of AX_SYS_Init that failed count on, so that a retry can succeed.
 void read_environment(State& s) {
   s.settings.free = number_of("AX_SIM_FREE", 0) != 0;
-  s.is_free = s.settings.free;
+  is_free = s.settings.free;
   s.settings.run_ms = static_cast<std::uint32_t>(number_of("AX_SIM_RUN_MS", 0));
   s.settings.hang_ms = static_cast<std::uint32_t>(number_of("AX_SIM_HANG_MS", 20));
   s.settings.cmm_limit = number_of("AX_SIM_CMM_MIB", 0) << 20;
@@ -112,6 +112,8 @@ LastReport last_report;
 
 }  // namespace
 
+std::atomic<bool> is_free = false;
+
 State& state() {
   static State& instance = *new State;
   return instance;
@@ -162,7 +164,7 @@ ax_sim::Settings AX_SIM_Settings() {
   return s.settings;
 }
 
-bool AX_SIM_IsFree() { return state().is_free.load(std::memory_order_relaxed); }
+bool AX_SIM_IsFree() { return ax_sim::is_free.load(std::memory_order_relaxed); }
 
 void AX_SIM_Count(ax_sim::Count counter, std::int64_t difference) {
   State& s = state();

@@ -28,13 +28,15 @@ struct State {
   bool session = false;  // from the first AX_SYS_Init, failed or not, to the last AX_SYS_Deinit
   bool engine_open = false;
   Settings settings{};
-  std::atomic<bool> is_free = false;  // of settings, for those who do not want to wait
   std::string fail_text;  // AX_SIM_FAIL as it was when `faults` was made
   std::vector<Fault> faults;
   std::string report_file;  // AX_SIM_REPORT
   AxSimCounters counters{};
   std::string last_violation;
 };
+
+// Of the settings, for those who do not want to wait.
+extern std::atomic<bool> is_free;
 
 // Never destroyed: other threads may be inside when the process ends.
 State& state();

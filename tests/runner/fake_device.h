@@ -12,10 +12,8 @@ namespace runner::fakes {
 
 class FakeMemory : public NpuMemory {
  public:
-  explicit FakeMemory(std::size_t bytes) : bytes_(round_up(bytes, kCacheLine), std::byte{0xFF}) {}
-  NpuSlice slice() const override {
-    auto* host = const_cast<std::byte*>(bytes_.data());
-    return {reinterpret_cast<std::uintptr_t>(host), host, bytes_.size()};
+  explicit FakeMemory(std::size_t bytes) : bytes_(round_up(bytes, kCacheLine), std::byte{0xFF}) {
+    slice_ = {reinterpret_cast<std::uintptr_t>(bytes_.data()), bytes_.data(), bytes_.size()};
   }
 
  private:

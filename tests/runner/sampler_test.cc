@@ -15,7 +15,7 @@ namespace runner {
 namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kScoreInfinity = std::numeric_limits<float>::infinity();
 
 SamplerOptions no_sampling() {
   SamplerOptions options;
@@ -106,14 +106,14 @@ TEST(Sampler, GreedyTakesTheBestTokenAndTheLowestOfEqualOnes) {
 
 TEST(Sampler, NumbersThatAreNoneAreNeverTaken) {
   EXPECT_EQ(sample(no_sampling(), {kNan, 1.0F, kNan}), 1);
-  EXPECT_EQ(sample(no_sampling(), {kNan, -kInfinity, -7.0F}), 2);
-  EXPECT_EQ(sample(no_sampling(), {1.0F, kInfinity}), 1);
+  EXPECT_EQ(sample(no_sampling(), {kNan, -kScoreInfinity, -7.0F}), 2);
+  EXPECT_EQ(sample(no_sampling(), {1.0F, kScoreInfinity}), 1);
   for (const SamplerOptions& options : {no_sampling(), top_k(3), top_p(0.9F), top_p(1.0F)}) {
-    EXPECT_EQ(sample(options, {kNan, -kInfinity, -7.0F, kNan}), 2);
-    EXPECT_EQ(sample(options, {5.0F, kInfinity, kNan}), 1);
+    EXPECT_EQ(sample(options, {kNan, -kScoreInfinity, -7.0F, kNan}), 2);
+    EXPECT_EQ(sample(options, {5.0F, kScoreInfinity, kNan}), 1);
     EXPECT_EQ(error_of(ErrorCode::kEngineFailed,
                        [&] {
-                         sample(options, {kNan, -kInfinity});
+                         sample(options, {kNan, -kScoreInfinity});
                        }),
               "none of the 2 scores of the next token is a number");
     EXPECT_EQ(error_of(ErrorCode::kEngineFailed, [&] { sample(options, {}); }),
@@ -295,7 +295,7 @@ TEST(Sampler, RefusesValuesOutOfRange) {
   EXPECT_NE(refusal(top_p(kNan)), "no Error");
   EXPECT_EQ(refusal(with_temperature(no_sampling(), -1.0F)),
             "temperature must be a number from 0, got -1.000000");
-  EXPECT_NE(refusal(with_temperature(no_sampling(), kInfinity)), "no Error");
+  EXPECT_NE(refusal(with_temperature(no_sampling(), kScoreInfinity)), "no Error");
   EXPECT_EQ(refusal(with_penalty(no_sampling(), 0.0F, 5)),
             "repetition_penalty must be more than 0, got 0.000000");
   EXPECT_EQ(refusal(with_penalty(no_sampling(), 1.1F, -1)),
