@@ -45,7 +45,7 @@ runner::GenerationOptions generation_options(const RunOptions& options,
     asked.enable_top_p_sampling = false;
   }
   runner::GenerationOptions generation;
-  generation.sampler = runner::sampler_options(model.generation_config, model.mode_param, asked);
+  generation.sampler = runner::task_sampler(model, asked);
   generation.seed = options.seed ? *options.seed : runner::random_seed();
   generation.max_new_tokens = options.max_new_tokens;
   generation.ignore_stop = options.ignore_eos;

@@ -22,8 +22,7 @@ constexpr std::size_t kMaxOpenStreams = 16;
 runner::GenerationOptions generation_options(const SetupRequest& setup,
                                              const runner::Model& model) {
   runner::GenerationOptions options;
-  options.sampler =
-      runner::sampler_options(model.generation_config, model.mode_param, setup.params);
+  options.sampler = runner::task_sampler(model, setup.params);
   const runner::ModeParams params = runner::merge(model.mode_param, setup.params);
   if (params.max_token_len && *params.max_token_len < 1) {
     throw runner::Error(
@@ -31,14 +30,6 @@ runner::GenerationOptions generation_options(const SetupRequest& setup,
         "max_token_len is " + std::to_string(*params.max_token_len) + ", expected at least 1");
   }
   options.max_total_tokens = params.max_token_len.value_or(0);
-  (void)runner::Sampler(options.sampler, 0);  // throws on values out of range
-  if (model.list_tokens > 0) {
-    // StackFlow's default is nobody's wish.
-    if (!params.top_k && !model.generation_config.top_k) {
-      options.sampler.top_k = std::min(options.sampler.top_k, model.list_tokens);
-    }
-    runner::check_options_for_list(options.sampler, model.list_tokens);
-  }
   return options;
 }
 

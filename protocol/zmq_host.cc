@@ -27,6 +27,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kSubscriptionGrace{30};
 // and a publisher that takes longer than this for the handshake is not waited for.
 constexpr milliseconds kHandshakeTimeout{1000};
+// How long llm-sys may take to close what it publishes a task's inferences on, once it has
+// released it.
+constexpr milliseconds kClosingTimeout{200};
 // What llm-sys gets while the program ends.
 constexpr milliseconds kHurriedTimeout{300};
 
@@ -118,12 +121,19 @@ class ZmqHost::Impl {
 
   void release_task(const std::string& work_id) noexcept {
     try {
+      // Until llm-sys knows, clients may send inferences, and must get an answer.
+      const auto released = std::make_shared<Latch>();
+      const std::future<void> closed = released->future();
       bool is_known = false;
-      loop_.run([&] { is_known = tasks_.erase(work_id) > 0; });
+      loop_.run([&] { is_known = close_output(work_id, released); });
       set_subscribed(work_id, false);
-      if (is_known && !call_sys("release_unit", work_id)) {
+      if (!is_known) return;
+      if (!call_sys("release_unit", work_id)) {
         log_warn(work_id, ": could not be given back, llm-sys does not answer");
+      } else if (!hurried_) {
+        closed.wait_for(kClosingTimeout);  // behind the last thing it published
       }
+      loop_.run([&] { close_input(work_id); });
     } catch (const std::exception& error) {
       log_error(work_id, ": could not be given back: ", error.what());
     }
@@ -133,8 +143,8 @@ class ZmqHost::Impl {
     if (!has_subscribers(work_id)) return;
     loop_.post([this, work_id, line] {
       const auto task = tasks_.find(work_id);
-      if (task != tasks_.end()) {
-        (void)task->second->output.send(zmq::buffer(line), zmq::send_flags::dontwait);
+      if (task != tasks_.end() && task->second->output) {
+        (void)task->second->output->send(zmq::buffer(line), zmq::send_flags::dontwait);
       }
     });
   }
@@ -158,20 +168,29 @@ class ZmqHost::Impl {
  private:
   // The sockets of a task; the loop's.
   struct Channels {
-    explicit Channels(ZmqLoop& its_loop)
-        : loop(its_loop), output(its_loop.context(), zmq::socket_type::xpub) {}
+    explicit Channels(ZmqLoop& its_loop) : loop(its_loop) {
+      output.emplace(loop.context(), zmq::socket_type::xpub);
+    }
     ~Channels() {
-      loop.unwatch(output);
+      close_output();
       if (input) loop.unwatch(input->socket());
     }
     Channels(const Channels&) = delete;
     Channels& operator=(const Channels&) = delete;
 
+    void close_output() {
+      if (!output) return;
+      loop.unwatch(*output);
+      output_file.reset();
+      output.reset();
+    }
+
     ZmqLoop& loop;
-    zmq::socket_t output;
+    std::optional<zmq::socket_t> output;
     std::optional<ZmqSocketFile> output_file;
     std::set<std::string> topics;  // subscribed to
     std::optional<ZmqConnection> input;
+    std::shared_ptr<Latch> released;  // opened when llm-sys has closed its end; null in use
   };
 
   class OutputSubscription : public Subscription {
@@ -235,22 +254,39 @@ class ZmqHost::Impl {
       throw Error(WireCode::kModelLoading, "llm-sys has been restarted; ask again");
     }
     Channels& task = *tasks_.emplace(work_id, std::make_unique<Channels>(loop_)).first->second;
-    limit_queues(task.output);
-    task.output.bind(output_url);
+    limit_queues(*task.output);
+    task.output->bind(output_url);
     task.output_file.emplace(output_url);
-    loop_.watch(task.output, [this, work_id] { read_subscriptions(work_id); });
+    loop_.watch(*task.output, [this, work_id] { read_subscriptions(work_id); });
 
     ZmqConnection::Events events;
     events.on_ready = [this, latch] {
       loop_.post_after(kSubscriptionGrace, [latch] { latch->open(); });
     };
-    events.on_lost = [this, latch] {
+    events.on_lost = [this, latch, &task] {
+      if (task.released) return task.released->open();
       latch->fail(std::make_exception_ptr(Error(WireCode::kModelLoading, "llm-sys has gone")));
       lose_sys();
     };
     task.input.emplace(loop_, ZMQ_SUB, input_url, std::move(events));
     zmq::socket_t& input = task.input->socket();
     loop_.watch(input, [this, &input] { read_requests(input); });
+  }
+
+  // False when there is no such task.
+  bool close_output(const std::string& work_id, const std::shared_ptr<Latch>& released) {
+    const auto task = tasks_.find(work_id);
+    if (task == tasks_.end()) return false;
+    task->second->close_output();
+    task->second->released = released;
+    return true;
+  }
+
+  void close_input(const std::string& work_id) {
+    const auto task = tasks_.find(work_id);
+    if (task == tasks_.end()) return;
+    if (task->second->input) read_requests(task->second->input->socket());
+    tasks_.erase(task);
   }
 
   void read_requests(zmq::socket_t& input) {
@@ -265,7 +301,7 @@ class ZmqHost::Impl {
 
   void read_subscriptions(const std::string& work_id) {
     Channels& task = *tasks_.at(work_id);
-    take_messages(task.output, [&](std::string_view message) {
+    take_messages(*task.output, [&](std::string_view message) {
       if (message.empty()) return;
       const std::string topic(message.substr(1));
       if (message.front() != 0) {

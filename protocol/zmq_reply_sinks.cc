@@ -68,8 +68,8 @@ class ZmqReplySinks::Sink : public ReplySink, public std::enable_shared_from_thi
     ZmqConnection::Events events;
     events.on_lost = [this] {
       const auto self = shared_from_this();  // the map may hold the last one
-      log_debug(url_, ": the client has gone");
       sinks_.lost(*this);
+      log_debug(url_, ": the client has gone");  // and its jobs are cancelled
     };
     connection_.emplace(loop_, ZMQ_PUSH, url_, std::move(events));
   }

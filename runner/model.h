@@ -32,4 +32,9 @@ struct Model {
   std::function<bool()> is_broken;
 };
 
+// How tokens are chosen on a model for settings given at setup (sampler_options()). Where the model
+// gives a list of tokens only, StackFlow's default top-k is cut to it.
+// Throws Error(kBadOption) for values out of range, and for what a list cannot serve.
+SamplerOptions task_sampler(const Model& model, const ModeParams& setup);
+
 }  // namespace runner

@@ -17,58 +17,81 @@ constexpr std::array<const char*, 6> kVendorFolders{
     "soc/lib", "opt/lib", "opt/usr/lib", "usr/local/m5stack/lib/ax-lib", "usr/local/m5stack/lib",
     "usr/lib"};
 
+constexpr std::array<const char*, 3> kLibraries{"libax_sys.so", "libax_interpreter.so",
+                                                "libax_engine.so"};
+
 struct OpenLibraries {
   void* sys = nullptr;
   void* engine = nullptr;
 };
 
+[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::kNotBuilt, what); }
+
+// nullptr with dlerror()'s text in `problem`.
 void* open_library(const fs::path& path, int scope, std::string& problem) {
   void* library = dlopen(path.c_str(), RTLD_NOW | scope);
   if (library == nullptr) problem = dlerror();
   return library;
 }
 
-// In the order of their dependencies. The interpreter uses functions of sys without saying so:
-// sys must be visible to all. `folder` may be empty for the system's search path.
-bool open_all(const fs::path& folder, OpenLibraries& libraries, std::string& problem) {
-  const auto path = [&](const char* name) {
-    return folder.empty() ? fs::path(name) : folder / name;
-  };
-  libraries.sys = open_library(path("libax_sys.so"), RTLD_GLOBAL, problem);
+// By the loader's search path: the engine brings the others along, or nothing stays open.
+bool open_by_name(OpenLibraries& libraries, std::string& problem) {
+  libraries.engine = open_library("libax_engine.so", RTLD_LOCAL, problem);
+  if (libraries.engine != nullptr) {
+    libraries.sys = open_library("libax_sys.so", RTLD_LOCAL, problem);
+  }
+  return libraries.sys != nullptr;
+}
+
+// One by one from a folder that no search path covers. The interpreter uses functions of sys
+// without saying so: sys must be visible to all.
+bool open_in_folder(const fs::path& folder, OpenLibraries& libraries, std::string& problem) {
+  libraries.sys = open_library(folder / kLibraries[0], RTLD_GLOBAL, problem);
   if (libraries.sys == nullptr) return false;
-  if (open_library(path("libax_interpreter.so"), RTLD_GLOBAL, problem) == nullptr) return false;
-  libraries.engine = open_library(path("libax_engine.so"), RTLD_LOCAL, problem);
+  if (open_library(folder / kLibraries[1], RTLD_GLOBAL, problem) == nullptr) return false;
+  libraries.engine = open_library(folder / kLibraries[2], RTLD_LOCAL, problem);
   return libraries.engine != nullptr;
 }
 
-[[noreturn]] void fail(const std::string& what) { throw Error(ErrorCode::kNotBuilt, what); }
+// The libraries that a folder lacks, "" when it has all.
+std::string missing_in(const fs::path& folder) {
+  std::string missing;
+  for (const char* name : kLibraries) {
+    std::error_code error;
+    if (!fs::exists(folder / name, error))
+      missing += (missing.empty() ? "" : ", ") + std::string(name);
+  }
+  return missing;
+}
 
-OpenLibraries find_and_open(const fs::path& directory, const fs::path& root, std::string& folder) {
-  // The engine uses expf and sqrtf without naming libm, and a program with its own C++ runtime
-  // may have brought none.
-  dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
+OpenLibraries open_given(const fs::path& directory) {
   OpenLibraries libraries;
   std::string problem;
-  if (!directory.empty()) {
-    folder = directory.string();
-    if (open_all(directory, libraries, problem)) return libraries;
-    fail("the NPU libraries in " + folder + " (--ax-lib-dir) cannot be used: " + problem);
+  const std::string where = directory.string() + " (--ax-lib-dir)";
+  if (const std::string missing = missing_in(directory); !missing.empty()) {
+    fail(missing + " not found in " + where + "; all three NPU libraries belong there");
   }
-  folder.clear();
-  if (open_all({}, libraries, problem)) return libraries;
-  std::string places = "the loader's search path";
+  if (!open_in_folder(directory, libraries, problem)) {
+    fail("the NPU libraries in " + where + " cannot be used: " + problem);
+  }
+  return libraries;
+}
+
+OpenLibraries open_anywhere(const fs::path& root, std::string& folder) {
+  OpenLibraries libraries;
+  std::string problem;
+  if (open_by_name(libraries, problem)) return libraries;
+  std::string places = "by the loader (" + problem + ")";
   for (const char* name : kVendorFolders) {
-    const fs::path candidate = root / name;
-    places += ", " + candidate.string();
-    std::error_code error;
-    if (!fs::exists(candidate / "libax_sys.so", error)) continue;
-    folder = candidate.string();
-    if (open_all(candidate, libraries, problem)) return libraries;
-    fail("the NPU libraries in " + folder + " cannot be used: " + problem +
-         "; all three of libax_sys.so, libax_interpreter.so and libax_engine.so belong there");
+    folder = (root / name).string();
+    const std::string missing = missing_in(folder);
+    if (missing.empty() && open_in_folder(folder, libraries, problem)) return libraries;
+    const std::string why = missing.empty() ? problem : "without " + missing;
+    places += ", in " + folder + " (" + why + ")";
   }
-  fail("libax_sys.so was found neither in " + places + " (" + problem +
-       "); name its folder with --ax-lib-dir, or add it to the loader's path");
+  fail("the NPU libraries were not found " + places +
+       "; all three belong in one folder: name it with --ax-lib-dir, or add it to the loader's "
+       "path");
 }
 
 template <typename Function>
@@ -85,7 +108,12 @@ void look_up(void* library, const char* file, const char* name, bool is_needed,
 
 std::shared_ptr<const AxLibrary> AxLibrary::open(const fs::path& directory, const fs::path& root) {
   auto opened = std::make_shared<AxLibrary>();
-  const OpenLibraries libraries = find_and_open(directory, root, opened->folder);
+  // The engine uses expf and sqrtf without naming libm, and a program with its own C++ runtime
+  // may have brought none.
+  dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
+  opened->folder = directory.string();
+  const OpenLibraries libraries =
+      directory.empty() ? open_anywhere(root, opened->folder) : open_given(directory);
 #define RUNNER_AX_LOOK_UP(library, is_needed, result, name, parameters) \
   look_up(libraries.library, "libax_" #library ".so", #name, is_needed, opened->name);
   RUNNER_AX_FUNCTIONS(RUNNER_AX_LOOK_UP)

@@ -9,8 +9,8 @@ or another unit would not put up with is printed on stderr as a line "violation:
 exit status 3. Port 0 takes any free one; the first line on stdout is "listening on 127.0.0.1:N".
 
 For tests alone, `sys` actions of its own: `open_unit` (data "asr": allots it a task of a unit that
-is no program; replies with its work_id), `wait_for_subscriber` (data that work_id) and `publish`
-(data {"work_id", "message"}: a line on its output).
+is no program; replies with its work_id), `wait_for_subscriber` (data that work_id), `publish`
+(data {"work_id", "message"}: a line on its output), `hold_releases` and `let_releases_go`.
 """
 
 from __future__ import annotations
@@ -87,6 +87,8 @@ class LlmSys:
             "config_model_d": "\\/opt\\/m5stack\\/data\\/models\\/",
         }
         self.tasks: Dict[str, Task] = {}
+        self.releases_go = threading.Event()
+        self.releases_go.set()
         self.outputs: Dict[str, "zmq.Socket[Any]"] = {}  # of the double's own units
         (root / "llm").mkdir(parents=True, exist_ok=True)
         self._rpc = self.context.socket(zmq.REP)
@@ -133,6 +135,7 @@ class LlmSys:
             return task
 
     def _release(self, work_id: str) -> bytes:
+        self.releases_go.wait()
         with self._lock:
             task = self.tasks.pop(work_id, None)
             self._values.pop(work_id + ".out_port", None)
@@ -277,6 +280,9 @@ class Connection:
             self.reply(request_id, opened)
         elif request["action"] == "publish":
             self._sys.outputs[data["work_id"]].send(data["message"].encode())
+            self.reply(request_id, work_id)
+        elif request["action"] in ("hold_releases", "let_releases_go"):
+            getattr(self._sys.releases_go, "clear" if "hold" in request["action"] else "set")()
             self.reply(request_id, work_id)
         elif request["action"] == "wait_for_subscriber":
             self._sys.outputs[data].recv()

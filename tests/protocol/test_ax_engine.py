@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -121,6 +122,24 @@ class Answers(AxTest):
                 break
         self.assertGreater(words, 170)
         self.assertIn("Tokyo", client.infer(task, PROMPT).text)
+
+    def test_soft_prefixes_up_to_the_context_and_one_row_beyond(self) -> None:
+        client = self.connect(self.start_ax("--context", "200"))
+        for model in (CHAT, CONTEXT):
+            task = client.setup(model, max_token_len=1000, precompute_len=0, **GREEDY)
+            width = client.hidden_size(task)
+
+            def ask(rows: int, task: str = task, width: int = width) -> Any:
+                frame = {"delta": PROMPT, "index": 0, "finish": True,
+                         "soft_prefix": soft_prefix([[0.01] * width] * rows)}  # fmt: skip
+                return client.ask_all(task, frame, STREAM)[0]
+
+            refused = ask(199)
+            self.check_plain_error(refused, -26, task, "context_length is 200")
+            tokens = int(re.findall(r"(\d+) prompt tokens", refused["error"]["message"])[0])
+            self.check_ok(ask(200 - tokens), task)
+            self.check_plain_error(ask(201 - tokens), -26, task, f"{tokens} prompt tokens = 201")
+            self.assertIn("Tokyo", client.infer(task, PROMPT).text)
 
     def test_a_conversation_is_kept(self) -> None:
         client = self.connect(self.start_ax())

@@ -102,13 +102,13 @@ class BrokenModels(ProtocolTest):
         (root / "bare").mkdir()
         return folders + [root / "bare"]
 
-    def test_engines_that_are_not_built(self) -> None:
-        for engine in ("ax", "axcl"):
+    def test_engines_that_cannot_be_had(self) -> None:
+        for engine, says in (("ax", "no mode json names axmodels"), ("axcl", "not built")):
             with self.subTest(engine):
                 client = self.connect(self.serve({}, "--engine", engine, name=PROGRAM))
                 data = {"model": MODEL}
                 reply = client.ask("llm", "setup", object="llm.setup", data=data)
-                self.check_plain_error(reply, -5, "llm", "not built")
+                self.check_plain_error(reply, -5, "llm", says)
 
 
 def folders_say(label: str) -> List[str]:

@@ -219,6 +219,15 @@ class Inferences(DropInTest):
             for client, request, work_id, text in sent:
                 self.check_frames(received[clients.index(client), request], work_id, text)
 
+    def test_inference_between_exit_and_release_is_answered(self) -> None:
+        _, client, task = self.start_drop_in(ECHO)
+        client.ask("sys", "hold_releases")
+        self.check_ok(client.ask(task, "exit"), task)
+        # llm-sys still knows the task and publishes what it gets.
+        reply = client.ask(task, "inference", object="llm.utf-8", data="late")
+        self.check_plain_error(reply, -4, task)
+        client.ask("sys", "let_releases_go")
+
     def test_ten_back_to_back(self) -> None:
         _, client, task = self.start_drop_in({"rules": [{"echo": 2}]}, response_format=STREAM)
         texts = [f"inference {number}" for number in range(10)]

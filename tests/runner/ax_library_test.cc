@@ -45,7 +45,10 @@ TEST(AxLibrary, WhatIsMissingIsNamed) {
   fs::copy_file(AX_SIM_DIR "/libax_sys.so", directory / "libax_sys.so");
   expect_in("libax_interpreter.so", opening_error(directory.path(), "/"));
   fs::copy_file(AX_SIM_DIR "/libax_interpreter.so", directory / "libax_interpreter.so");
-  expect_in("libax_engine.so", opening_error(directory.path(), "/"));
+  expect_in("libax_engine.so not found in " + directory.path().string(),
+            opening_error(directory.path(), "/"));
+  write_file(directory / "libax_engine.so", "no library");
+  expect_in("cannot be used: ", opening_error(directory.path(), "/"));
 }
 
 TEST(AxLibrary, AFunctionThatIsMissingIsNamedWithItsLibrary) {
@@ -68,6 +71,11 @@ TEST(AxLibrary, VendorsFoldersAreLookedInBelowTheRoot) {
   expect_in((root / "usr/local/m5stack/lib/ax-lib").string(), nowhere);
   expect_in("add it to the loader's path", nowhere);
 
+  // A folder with a part of them is passed by, and named if no other has all.
+  fs::create_directories(root / "soc/lib");
+  fs::copy_file(AX_SIM_DIR "/libax_sys.so", root / "soc/lib/libax_sys.so");
+  expect_in("soc/lib (without libax_interpreter.so, libax_engine.so)",
+            opening_error({}, root.path()));
   fs::create_directories(root / "opt/lib");
   for (const char* name : {"libax_sys.so", "libax_interpreter.so", "libax_engine.so"}) {
     fs::copy_file(fs::path(AX_SIM_DIR) / name, root / "opt/lib" / name);
