@@ -51,14 +51,15 @@ class RealModelLoader : public ModelLoader {
 
   std::shared_ptr<const runner::Model> load(const std::string& name, bool allow_path,
                                             const std::function<void(double)>& progress) override {
-    const FoundModel found = find(name, allow_path);
+    FoundModel found = find(name, allow_path);
     const std::lock_guard lock(mutex_);
     auto& cached = loaded_[found.location.directory];
     if (auto model = cached.lock(); model && !(model->is_broken && model->is_broken())) {
       return model;
     }
+    const auto device = found.engine == "ax" ? ax_device_or_cpu(found) : nullptr;
     const auto report = log_progress(found.location.name, progress);
-    auto model = found.engine == "ax" ? load_ax(found, report) : load_cpu(found, report);
+    auto model = device ? load_ax(found, device, report) : load_cpu(found, report);
     cached = model;
     return model;
   }
@@ -240,6 +241,7 @@ class RealModelLoader : public ModelLoader {
   }
 
   std::shared_ptr<const runner::Model> load_ax(const FoundModel& found,
+                                               const std::shared_ptr<runner::NpuDevice>& device,
                                                const std::function<void(double)>& progress) {
     NpuParts parts = read_npu_parts(found);
     auto embeddings =
@@ -250,7 +252,7 @@ class RealModelLoader : public ModelLoader {
       options.memory_bytes = cmm->remain_kib * 1024;
     }
     auto graphs = std::make_shared<const runner::NpuModel>(
-        ax_device(), std::move(parts.description.graphs), options);
+        device, std::move(parts.description.graphs), options);
 
     auto model = std::make_shared<runner::Model>();
     model->name = found.location.name;
@@ -269,6 +271,21 @@ class RealModelLoader : public ModelLoader {
       return text.new_prompt_encoder();
     };
     return model;
+  }
+
+  // Null, and the engine changed, where the NPU does not work and the CPU may do instead.
+  std::shared_ptr<runner::NpuDevice> ax_device_or_cpu(FoundModel& found) {
+    std::error_code error;
+    const bool may_be_cpu = options_.engine == "auto" &&
+                            fs::is_regular_file(found.location.directory / "config.json", error);
+    try {
+      return ax_device();
+    } catch (const runner::Error& failure) {
+      if (!may_be_cpu) throw;
+      protocol::log_warn("model ", found.location.name, " runs on the CPU: ", failure.what());
+      found.engine = "cpu";
+      return nullptr;
+    }
   }
 
   // Of all models; initialised again once nobody holds it.

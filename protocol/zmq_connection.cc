@@ -35,7 +35,11 @@ ZmqConnection::ZmqConnection(ZmqLoop& loop, int type, const std::string& url, Ev
       socket_(std::make_unique<zmq::socket_t>(loop.context(), type)),
       monitor_(monitor(loop.context(), *socket_)) {
   limit_queues(*socket_);
-  if (type == ZMQ_SUB) socket_->set(zmq::sockopt::subscribe, "");
+  if (type == ZMQ_SUB) {
+    socket_->set(zmq::sockopt::subscribe, "");
+    // Else the end of the program waits to cancel the subscription at a peer that has gone.
+    socket_->set(zmq::sockopt::linger, 0);
+  }
   socket_->connect(url);
   loop_.watch(*monitor_, [this] { read_events(); });
 }

@@ -100,7 +100,7 @@ Logits LayeredEngine::prefill(EmbeddingView rows, KvCache& cache, std::stop_toke
   return guarded([&]() -> Logits {
     // Rows that were appended are computed as if they had been at once, so that the same request
     // is always computed alike; unless the plan begins anew in any case.
-    PrefillPlan plan = plan_prefill(model_->groups(), before, rows.rows());
+    const PrefillPlan plan = plan_prefill(model_->groups(), before, rows.rows());
     if (plan.first_row > own.computed()) {
       const int waiting = before - own.computed();
       if (!run(plan_prefill(model_->groups(), own.computed(), waiting), own, stop)) return {};

@@ -193,6 +193,17 @@ class Choice(AxTest):
                     "--ax-lib-dir", str(libraries),
                 )  # fmt: skip
                 self.assertEqual(json.loads(shown.stdout)["engine"], engine, shown.stderr)
+            # Libraries without a driver.
+            server = self.start_ax(
+                "--models", folder, env={"AX_SIM_FAIL": "AX_SYS_Init:1+:800B0010"}
+            )
+            client = self.connect(server)
+            both = Path(folder) / "both"
+            (Path(folder) / CHAT).rename(both)
+            (both / f"mode_{CHAT}.json").rename(both / "mode_both.json")
+            self.assertEqual(client.taskinfo(client.setup("both"))["engine"], "cpu")
+            reply = client.ask("llm", "setup", object="llm.setup", data={"model": CHAT})
+            self.check_plain_error(reply, -5, "llm", "AX_SYS_Init")
 
     def test_without_libraries_it_says_what_is_missing(self) -> None:
         client = self.connect(self.start_ax(libraries=Path("/nowhere")))

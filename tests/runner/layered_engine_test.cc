@@ -78,15 +78,6 @@ INSTANTIATE_TEST_SUITE_P(
 
 namespace {
 
-std::vector<Bf16> some_rows(int count, int hidden, unsigned seed) {
-  std::vector<Bf16> rows;
-  for (int i = 0; i < count * hidden; ++i) {
-    seed = seed * 1664525U + 1013904223U;
-    rows.push_back(runner::to_bf16(static_cast<float>(seed >> 16U) / 32768.0F - 1.0F));
-  }
-  return rows;
-}
-
 std::vector<float> prefill(Engine& engine, runner::KvCache& cache, const std::vector<Bf16>& rows) {
   return scores_of(engine.prefill({rows, engine.shape().hidden}, cache, {}), engine.shape().vocab);
 }

@@ -13,7 +13,6 @@
 // The faults that the engine must not have, put between it and the simulated NPU one at a time:
 // each must be noticed, or the simulator and these tests would show nothing.
 
-using runner::Bf16;
 using runner::NpuSlice;
 
 namespace {
@@ -121,15 +120,6 @@ class MutantDevice : public runner::NpuDevice {
   Blocks blocks_;
 };
 
-std::vector<Bf16> rows_for(int count, int hidden, unsigned seed) {
-  std::vector<Bf16> rows;
-  for (int i = 0; i < count * hidden; ++i) {
-    seed = seed * 22695477U + 1U;
-    rows.push_back(runner::to_bf16(static_cast<float>(seed >> 16U) / 32768.0F - 1.0F));
-  }
-  return rows;
-}
-
 // Two prompts and some decoding; all logits, one after the other.
 std::vector<float> transcript(const SimModel& files, Mutation& result) {
   const auto mutation = std::make_shared<Mutation>(result);
@@ -147,10 +137,10 @@ std::vector<float> transcript(const SimModel& files, Mutation& result) {
   try {
     for (const unsigned seed : {1U, 2U}) {
       cache->truncate(0);
-      keep(engine->prefill({rows_for(static_cast<int>(kPromptRows), hidden, seed), hidden}, *cache,
+      keep(engine->prefill({some_rows(static_cast<int>(kPromptRows), hidden, seed), hidden}, *cache,
                            {}));
       for (int i = 0; i < 3; ++i) {
-        keep(engine->decode({rows_for(1, hidden, seed + 10), hidden}, *cache));
+        keep(engine->decode({some_rows(1, hidden, seed + 10), hidden}, *cache));
       }
     }
   } catch (...) {

@@ -70,6 +70,15 @@ std::shared_ptr<const runner::NpuModel> SimModel::load() const {
   return load(make_sim_device(), {4096, std::nullopt, {}});
 }
 
+std::vector<runner::Bf16> some_rows(int count, int hidden, unsigned seed) {
+  std::vector<runner::Bf16> rows;
+  for (int i = 0; i < count * hidden; ++i) {
+    seed = seed * 1664525U + 1013904223U;
+    rows.push_back(runner::to_bf16(static_cast<float>(seed >> 16U) / 32768.0F - 1.0F));
+  }
+  return rows;
+}
+
 NoViolations::~NoViolations() {
   EXPECT_EQ(sim_counters().violations, before_) << last_sim_violation();
 }

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "runner/npu/ax_library.h"
 #include "runner/npu/device.h"
@@ -50,6 +51,9 @@ class SimModel {
   TemporaryDirectory directory_;
   std::filesystem::path source_;
 };
+
+// Seeded rows [count, hidden] of about unit size.
+std::vector<runner::Bf16> some_rows(int count, int hidden, unsigned seed);
 
 // Checks, when it ends, that the simulator saw nothing wrong meanwhile.
 class NoViolations {

@@ -39,44 +39,39 @@ runner::SamplerOptions sampling(int top_k, float top_p) {
   return options;
 }
 
-// One token: a decode step and its choice.
-void decode(benchmark::State& state, int top_k, float top_p) {
+// Steps of decoding, begun again untimed when the context is full; choose(logits) is timed too.
+template <typename Choose>
+void decode_steps(benchmark::State& state, const Choose& choose) {
   const auto engine = runner::make_layered_engine(model);
   const auto cache = engine->new_cache();
-  const std::vector<runner::Bf16> row(static_cast<std::size_t>(model->shape().hidden));
-  runner::Sampler sampler(sampling(top_k, top_p), 1);
-  std::vector<runner::TokenId> tokens;
+  const std::vector<runner::Bf16> values(static_cast<std::size_t>(model->shape().hidden));
+  const runner::EmbeddingView row(values, model->shape().hidden);
   for (auto _ : state) {
     if (cache->length() == cache->capacity()) {
       state.PauseTiming();
       cache->truncate(1);
-      engine->decode({row, model->shape().hidden}, *cache);
+      engine->decode(row, *cache);
       state.ResumeTiming();
     }
-    const auto logits = engine->decode({row, model->shape().hidden}, *cache);
-    benchmark::DoNotOptimize(sampler.sample(logits, tokens));
+    choose(engine->decode(row, *cache));
   }
 }
-BENCHMARK_CAPTURE(decode, greedy, 1, 0.0F)->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(decode, top_k_10, 10, 0.0F)->Unit(benchmark::kMicrosecond);
-BENCHMARK_CAPTURE(decode, top_p_07, 1, 0.7F)->Unit(benchmark::kMicrosecond);
 
-// The step alone.
 void decode_step(benchmark::State& state) {
-  const auto engine = runner::make_layered_engine(model);
-  const auto cache = engine->new_cache();
-  const std::vector<runner::Bf16> row(static_cast<std::size_t>(model->shape().hidden));
-  for (auto _ : state) {
-    if (cache->length() == cache->capacity()) {
-      state.PauseTiming();
-      cache->truncate(1);
-      engine->decode({row, model->shape().hidden}, *cache);
-      state.ResumeTiming();
-    }
-    benchmark::DoNotOptimize(engine->decode({row, model->shape().hidden}, *cache));
-  }
+  decode_steps(state, [](const runner::Logits& logits) { benchmark::DoNotOptimize(&logits); });
 }
 BENCHMARK(decode_step)->Unit(benchmark::kMicrosecond);
+
+// A whole token: the step, and its choice.
+void token(benchmark::State& state, int top_k, float top_p) {
+  runner::Sampler sampler(sampling(top_k, top_p), 1);
+  decode_steps(state, [&](const runner::Logits& logits) {
+    benchmark::DoNotOptimize(sampler.sample(logits, {}));
+  });
+}
+BENCHMARK_CAPTURE(token, greedy, 1, 0.0F)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(token, top_k_10, 10, 0.0F)->Unit(benchmark::kMicrosecond);
+BENCHMARK_CAPTURE(token, top_p_07, 1, 0.7F)->Unit(benchmark::kMicrosecond);
 
 // A prompt of so many rows into a cache that held one like it.
 void prefill(benchmark::State& state) {
