@@ -17,7 +17,7 @@ namespace {
 using ax_sim::code;
 
 constexpr std::size_t kHidden = 32;
-constexpr std::size_t kKvWidth = 64;
+constexpr std::size_t kRunKvWidth = 64;
 
 std::string layer_file() { return tiny_model_file("tiny/qwen2_p8_l0_together.axmodel"); }
 std::string post_file() { return tiny_model_file("tiny/qwen2_post.axmodel"); }
@@ -98,7 +98,7 @@ TEST(AxSimRun, WrongBuffersAndValuesFailTheRun) {
       {"input: row 0, column 5 is 0x7F80", 0x8006008A,
        [](SimRun& r) { r.values<std::uint16_t>("input")[5] = 0x7F80; }},
       {"V_cache: row 22, column 1 is 0xFFFF", 0x8006008A,
-       [](SimRun& r) { r.values<std::uint16_t>("V_cache")[22 * kKvWidth + 1] = 0xFFFF; }},
+       [](SimRun& r) { r.values<std::uint16_t>("V_cache")[22 * kRunKvWidth + 1] = 0xFFFF; }},
       {"mask: row 0, column 3 is 0x3F80", 0x8006008A,
        [](SimRun& r) { r.values<std::uint16_t>("mask")[3] = 0x3F80; }},
       {"indices: row 0 is 24, the position table ends at 24", 0x8006008A,
@@ -161,8 +161,8 @@ TEST(AxSimRun, RowsMayGoToHiddenSlotsInPlace) {
   for (SimRun* run : {&apart, &in_place}) fill_decode(*run);
   for (const char* name : {"K_cache", "V_cache"}) {
     ax_sim::IoBuffer& out = in_place.buffer(std::string(name) + "_out");
-    out.phy = in_place.buffer(name).phy + 4 * kKvWidth * 2;
-    out.vir = in_place.values<char>(name) + 4 * kKvWidth * 2;
+    out.phy = in_place.buffer(name).phy + 4 * kRunKvWidth * 2;
+    out.vir = in_place.values<char>(name) + 4 * kRunKvWidth * 2;
   }
   ASSERT_EQ(apart.run() | in_place.run(), 0);
   for (const char* name : {"K_cache_out", "V_cache_out", "output"}) {
