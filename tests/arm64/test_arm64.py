@@ -39,7 +39,8 @@ LONG = bool(os.environ.get("TEST_LONG"))
 SLOW_TESTS = ":".join(
     ["*SevenHeadsToOne*", "NaiveReaders.*", "Pretokenizer.GivesUpOnPatternsThatTakeForever"]
     + [f"*Conformance*/{name}"
-       for name in ("OnDemand", "DecodeOnly", "List", "Placeholder", "InPlace")]
+       for name in ("NoGroups", "ManyThreads", "OnDemand", "DecodeOnly", "List", "Placeholder",
+                    "InPlace")]
 )  # fmt: skip
 
 # What every module has (Ubuntu 22.04 with M5Stack's packages).
