@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <utility>
@@ -86,8 +87,13 @@ OpenLibraries open_anywhere(const fs::path& root, std::string& folder) {
     folder = (root / name).string();
     const std::string missing = missing_in(folder);
     if (missing.empty() && open_in_folder(folder, libraries, problem)) return libraries;
-    const std::string why = missing.empty() ? problem : "without " + missing;
-    places += ", in " + folder + " (" + why + ")";
+    places += ", in " + folder;
+    const bool has_some = std::any_of(
+        kLibraries.begin(), kLibraries.end(),
+        [&](const char* library) { return missing.find(library) == std::string::npos; });
+    if (has_some) {
+      places += " (" + (missing.empty() ? problem : "without " + missing) + ")";
+    }
   }
   fail("the NPU libraries were not found " + places +
        "; all three belong in one folder: name it with --ax-lib-dir, or add it to the loader's "

@@ -11,8 +11,8 @@ namespace runner {
 
 // The K/V rows of one conversation in NPU memory, for each layer K [slots, width] and
 // V [slots, width] in bf16, and the embeddings they are computed from: rows may wait to be
-// computed, or be computed anew. Rows behind those computed are zero whenever a graph runs: what
-// a mask hides must still be a number.
+// computed, or be computed anew. Whenever a graph runs, rows behind the ones it writes are zero:
+// what a mask hides must still be a number.
 class NpuKvCache : public KvCache {
  public:
   struct Layout {
