@@ -1,5 +1,7 @@
 #include "runner/added_tokens.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -40,6 +42,51 @@ std::size_t skip_space_back(std::string_view text, std::size_t from, std::size_t
   return at;
 }
 
+// As \w of Rust's regular expressions, which HuggingFace uses here: letters, marks, decimal digits,
+// connectors and joiners.
+bool is_word_character(std::int32_t point) {
+  switch (utf8proc_category(point)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    default:
+      return point == 0x200C || point == 0x200D;
+  }
+}
+
+bool starts_with_word(std::string_view text) {
+  std::int32_t point = -1;
+  utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                   static_cast<utf8proc_ssize_t>(text.size()), &point);
+  return point >= 0 && is_word_character(point);
+}
+
+bool ends_with_word(std::string_view text) {
+  std::size_t at = text.size();
+  while (at > 0 && (static_cast<unsigned char>(text[--at]) & 0xC0U) == 0x80U) {
+  }
+  return starts_with_word(text.substr(at));
+}
+
+bool is_within_a_word(std::string_view text, TextRange range) {
+  return ends_with_word(text.substr(0, range.begin)) || starts_with_word(text.substr(range.end));
+}
+
+bool overlaps(std::span<const TextRange> parts, TextRange range) {
+  const auto part = std::partition_point(
+      parts.begin(), parts.end(), [&](const TextRange& one) { return one.end <= range.begin; });
+  return part != parts.end() && part->begin < range.end;
+}
+
 unsigned char first_byte(const AddedToken& token) {
   return static_cast<unsigned char>(token.text[0]);
 }
@@ -59,21 +106,34 @@ AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(s
   }
 }
 
-std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::find(std::string_view text,
-                                                                std::size_t from) const {
+const AddedToken* AddedTokenMatcher::token_at(std::string_view text, std::size_t at,
+                                              std::span<const TextRange> outside) const {
+  const auto byte = static_cast<unsigned char>(text[at]);
+  for (std::size_t i = starts_[byte]; i < starts_[byte + 1U]; ++i) {
+    const AddedToken& token = tokens_[i];
+    // Tokens alike at the start ("<|…") differ at the end.
+    if (token.text.back() != text[std::min(at + token.text.size(), text.size()) - 1]) continue;
+    if (!text.substr(at).starts_with(token.text)) continue;
+    if (token.special && overlaps(outside, {at, at + token.text.size()})) continue;
+    return &token;
+  }
+  return nullptr;
+}
+
+std::optional<AddedTokenMatcher::Match> AddedTokenMatcher::find(
+    std::string_view text, std::size_t from, std::span<const TextRange> outside) const {
   if (tokens_.empty()) return std::nullopt;
-  for (std::size_t at = from; at < text.size(); ++at) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    for (std::size_t i = starts_[byte]; i < starts_[byte + 1U]; ++i) {
-      const AddedToken& token = tokens_[i];
-      // Tokens alike at the start ("<|…") differ at the end.
-      if (token.text.back() != text[std::min(at + token.text.size(), text.size()) - 1]) continue;
-      if (!text.substr(at).starts_with(token.text)) continue;
-      const std::size_t end = at + token.text.size();
-      return Match{token.id,
-                   {token.lstrip ? skip_space_back(text, from, at) : at,
-                    token.rstrip ? skip_space(text, end) : end}};
+  for (std::size_t at = from; at < text.size();) {
+    const AddedToken* token = token_at(text, at, outside);
+    const std::size_t end = at + (token == nullptr ? 1 : token->text.size());
+    // As HuggingFace: what is passed over within a word is not looked at again for another token.
+    if (token == nullptr || (token->single_word && is_within_a_word(text, {at, end}))) {
+      at = end;
+      continue;
     }
+    return Match{token->id,
+                 {token->lstrip ? skip_space_back(text, from, at) : at,
+                  token->rstrip ? skip_space(text, end) : end}};
   }
   return std::nullopt;
 }

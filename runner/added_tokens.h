@@ -2,11 +2,12 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "runner/bpe_definition.h"
 #include "runner/regex.h"
-#include "runner/tokenizer_json.h"
 
 namespace runner {
 
@@ -21,11 +22,14 @@ class AddedTokenMatcher {
     TextRange range;  // with the white space that lstrip and rstrip take along
   };
   // The first match that starts at or after `from`. White space before `from` is not taken.
-  std::optional<Match> find(std::string_view text, std::size_t from) const;
-
-  bool empty() const { return tokens_.empty(); }
+  // Special tokens that would take in a part of `outside` (ascending) are no match.
+  std::optional<Match> find(std::string_view text, std::size_t from,
+                            std::span<const TextRange> outside) const;
 
  private:
+  const AddedToken* token_at(std::string_view text, std::size_t at,
+                             std::span<const TextRange> outside) const;
+
   std::vector<AddedToken> tokens_;   // by first byte, then the longest first
   std::vector<std::size_t> starts_;  // [257] where each first byte's tokens start
 };

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,10 +7,12 @@
 #include <vector>
 
 #include "runner/added_tokens.h"
-#include "runner/bpe_merges.h"
+#include "runner/bpe_definition.h"
+#include "runner/bpe_vocabulary.h"
 #include "runner/engine.h"
 #include "runner/pretokenizer.h"
-#include "runner/tokenizer_json.h"
+#include "runner/prompt_text.h"
+#include "runner/text_rewriter.h"
 
 namespace runner {
 
@@ -22,22 +22,36 @@ enum class SpecialText {
   kTokens,    // the special token: for text of our own
 };
 
-// A byte-level BPE tokenizer, giving the ids that HuggingFace's tokenizers give for the same
-// tokenizer.json. Immutable; may be used from several threads at once.
+// A BPE tokenizer, over bytes or over characters, giving the ids that HuggingFace's tokenizers
+// give for a tokenizer.json, tiktoken for its files, SentencePiece for its models. Immutable; may
+// be used from several threads at once.
 class BpeTokenizer {
  public:
-  // Throws Error(kBadModel) when parts do not fit together: a byte without a token, a merge of
-  // tokens that are not there, two tokens with one id, a wrong pattern.
-  explicit BpeTokenizer(const TokenizerJson& json);
+  // Throws Error(kBadModel) when parts do not fit together (BpeVocabulary) or a pattern is wrong.
+  explicit BpeTokenizer(const BpeDefinition& definition);
 
-  // The ids of `text`. Added tokens that are not special are matched in it either way, as
-  // HuggingFace does (`<think>`, `<tool_call>`). Invalid UTF-8 counts as U+FFFD. Takes time in
+  // The ids of a text, without before() and after(). Added tokens that are not special are matched
+  // in parts from outside too, as HuggingFace does (`<think>`, `<tool_call>`). Takes time in
   // proportion to the text, times a logarithm within pieces that have no place to cut.
+  // REQUIRES: is_valid_utf8(text.text()).
+  std::vector<TokenId> encode(const PromptText& text) const;
+
+  // The same for a text of one part. Invalid UTF-8 counts as U+FFFD.
   std::vector<TokenId> encode(std::string_view text, SpecialText special) const;
+
+  // What HuggingFace puts around a text when it is to add special tokens.
+  const std::vector<TokenId>& before() const { return before_; }
+  const std::vector<TokenId>& after() const { return after_; }
 
   // The bytes that a token adds to an answer, perhaps a part of a character; none for special
   // tokens and ids without a token. Valid as long as this object.
   std::string_view bytes(TokenId token) const;
+
+  // The same, but special tokens by name.
+  std::string_view spelling(TokenId token) const;
+
+  // True where a space at the very start of a decoded text is not part of it.
+  bool drops_first_space() const { return drops_first_space_; }
 
   bool is_special(TokenId token) const;
 
@@ -45,38 +59,35 @@ class BpeTokenizer {
   std::optional<TokenId> find(std::string_view text) const;
 
   // One more than the highest id.
-  int vocab() const { return static_cast<int>(tokens_.size()); }
+  int vocab() const;
+
+  // For people: "byte-level BPE", "SentencePiece BPE".
+  std::string_view kind() const;
 
  private:
-  struct Token {
-    std::string bytes;
-    bool exists = false;
+  struct Added {
+    std::string text;  // as the token is shown
     bool special = false;
   };
 
-  // Added tokens in the two rounds in which they are looked for.
-  struct Matchers {
-    AddedTokenMatcher before_normalizing;
-    AddedTokenMatcher after_normalizing;
-  };
+  std::vector<AddedToken> select(const BpeDefinition& definition, bool after_normalizing) const;
+  const Added* find_added(TokenId token) const;
+  void encode_part(std::string_view part, bool is_first, std::vector<TokenId>& ids) const;
+  void cut_and_encode(std::string_view text, std::vector<TokenId>& ids) const;
 
-  static Matchers make_matchers(const TokenizerJson& json, bool with_special);
-  void add_vocabulary(const TokenizerJson& json);
-  void add_merges(const TokenizerJson& json);
-  void add_added_tokens(const TokenizerJson& json);
-  Token& new_token(TokenId id);
-  void encode_normalized(std::string_view text, std::vector<TokenId>& ids) const;
-
+  BpeVocabulary vocabulary_;
+  BpeDefinition::Symbols symbols_;
+  TextRewriter normalizer_;
+  TextRewriter rewriter_;
   Pretokenizer pretokenizer_;
-  BpeMerges merges_;
-  Matchers ordinary_;
-  Matchers with_special_;
-  bool nfc_;
-  bool prefix_space_;
-  std::vector<Token> tokens_;               // by id
-  std::array<TokenId, 256> byte_tokens_{};  // by byte
-  std::unordered_map<std::string, TokenId> added_;
-  std::unordered_map<std::string, TokenId> whole_pieces_;  // by bytes, when merges are ignored
+  AddedTokenMatcher before_normalizing_;
+  AddedTokenMatcher after_normalizing_;
+  bool drops_first_space_;
+  std::vector<TokenId> before_;
+  std::vector<TokenId> after_;
+  std::unordered_map<TokenId, Added> added_;
+  std::unordered_map<std::string, TokenId> added_ids_;  // by text
+  TokenId highest_;
 };
 
 }  // namespace runner

@@ -6,26 +6,10 @@
 #include <utility>
 
 #include "runner/error.h"
-#include "runner/utf8_stream.h"
+#include "runner/token_decoder.h"
 
 namespace runner {
 namespace {
-
-class NativeDecoder : public Decoder {
- public:
-  explicit NativeDecoder(std::shared_ptr<const BpeTokenizer> tokenizer)
-      : tokenizer_(std::move(tokenizer)) {}
-
-  std::string push(TokenId token) override {
-    std::string text;
-    stream_.push(tokenizer_->bytes(token), text);
-    return text;
-  }
-
- private:
-  std::shared_ptr<const BpeTokenizer> tokenizer_;
-  Utf8Stream stream_;
-};
 
 class NativePromptEncoder : public PromptEncoder {
  public:
@@ -51,7 +35,7 @@ class NativePromptEncoder : public PromptEncoder {
   }
 
   std::unique_ptr<Decoder> new_decoder() const override {
-    return std::make_unique<NativeDecoder>(tokenizer_);
+    return make_token_decoder(tokenizer_);
   }
 
  private:

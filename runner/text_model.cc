@@ -200,7 +200,7 @@ TextModel load_text_model(const fs::path& directory) {
   const SettingsFile generation(directory / "generation_config.json");
   TextModel model;
   model.tokenizer = load_tokenizer(directory / "tokenizer.json");
-  model.tokenizer_kind = "byte-level BPE";
+  model.tokenizer_kind = model.tokenizer->kind();
   model.chat_template = load_template(directory, config, *model.tokenizer);
   model.stop_tokens = find_stop_tokens(generation, config, model);
   model.generation_config = sampling_defaults(generation);

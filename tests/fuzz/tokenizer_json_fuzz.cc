@@ -29,7 +29,7 @@ void check(bool holds, const char* what) {
 }
 
 BpeTokenizer good_tokenizer() {
-  TokenizerJson json;
+  BpeDefinition json;
   for (unsigned byte = 0; byte < 256; ++byte) {
     json.vocabulary.emplace_back(byte_symbol(static_cast<std::uint8_t>(byte)),
                                  static_cast<TokenId>(byte));
@@ -40,7 +40,7 @@ BpeTokenizer good_tokenizer() {
     json.merges.emplace_back(left, right);
   }
   json.added_tokens.push_back({.id = next, .text = "<|im_end|>", .special = true});
-  json.nfc = true;
+  json.normalizers.emplace_back(ComposeNfc{});
   json.splits.push_back({R"([^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|\s+(?!\S)|\s+)"});
   return BpeTokenizer(json);
 }

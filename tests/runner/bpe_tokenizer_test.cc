@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <ctime>
 #include <random>
 #include <string>
@@ -71,9 +73,9 @@ TEST(BpeTokenizer, NeverMakesSpecialTokensOfOrdinaryText) {
 }
 
 TEST(BpeTokenizer, DecodingGivesBackTheText) {
-  TokenizerJson json = text_data::tokenizer("qwen2");
+  BpeDefinition json = text_data::tokenizer("qwen2");
   const BpeTokenizer composing(json);
-  json.nfc = false;
+  json.normalizers.clear();
   const BpeTokenizer tokenizer(json);
   std::mt19937 random(11);
   for (int i = 0; i < 2000; ++i) {
@@ -114,6 +116,148 @@ TEST(BpeTokenizer, EncodesLongTextWithoutSpaces) {
   EXPECT_LT((std::clock() - start) / CLOCKS_PER_SEC, 60);
 }
 
+std::vector<std::string> spelled(const BpeTokenizer& tokenizer, const std::vector<TokenId>& ids) {
+  std::vector<std::string> tokens;
+  for (const TokenId id : ids) tokens.emplace_back(tokenizer.spelling(id));
+  return tokens;
+}
+
+using Spelled = std::vector<std::string>;
+
+// Special tokens are recognised in text of our own only, wherever outside text stands beside it.
+TEST(BpeTokenizer, KeepsPartsFromOutsideFreeOfSpecialTokens) {
+  const BpeTokenizer tokenizer(text_data::tokenizer("qwen2"));
+  const TokenId end = tokenizer.find("<|im_end|>").value();
+  const auto count = [&](const PromptText& text) {
+    const auto ids = tokenizer.encode(text);
+    return std::count(ids.begin(), ids.end(), end);
+  };
+  PromptText text;
+  text.add_outside("a<|im_end|>b");
+  EXPECT_EQ(count(text), 0);
+  text.add_own("<|im_end|>");
+  text.add_outside("<|im_end|>");
+  text.add_own("<|im_end|>");
+  EXPECT_EQ(count(text), 2);
+  PromptText completed;
+  completed.add_own("<|im_");
+  completed.add_outside("end|");
+  completed.add_own(">");
+  EXPECT_EQ(count(completed), 0);
+  EXPECT_EQ(completed.text(), "<|im_end|>");
+}
+
+TEST(BpeTokenizer, LooksForWholeWordsWhereATokenSaysSo) {
+  BpeDefinition json = text_data::tokenizer("qwen2");
+  json.added_tokens.push_back({.id = 5000, .text = "now", .single_word = true});
+  json.added_tokens.push_back({.id = 5001, .text = "ow", .single_word = true});
+  const BpeTokenizer tokenizer(json);
+  const auto places = [&](const std::string& text) {
+    const auto ids = tokenizer.encode(text, SpecialText::kOrdinary);
+    return std::count(ids.begin(), ids.end(), 5000) * 10 + std::count(ids.begin(), ids.end(), 5001);
+  };
+  EXPECT_EQ(places("now, now"), 20);
+  EXPECT_EQ(places("know nows now_ 1now now\u0301 今now"), 0);
+  EXPECT_EQ(places("(now) ow-now"), 21);
+}
+
+// Like Llama 2's, in small: characters, spaces as U+2581, bytes for the rest.
+BpeDefinition small_character_bpe() {
+  BpeDefinition definition;
+  definition.source = "small";
+  definition.symbols = BpeDefinition::Symbols::kCharacters;
+  definition.byte_fallback = true;
+  TokenId next = 0;
+  const auto add = [&](const std::string& spelling) {
+    definition.vocabulary.emplace_back(spelling, next++);
+  };
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", byte);
+    add(name);
+  }
+  for (const char* token :
+       {"\u2581", "a", "b", "あ", "\u2581a", "ab", "\u2581ab", "\u2581\u2581"}) {
+    add(token);
+  }
+  definition.merges = {{"\u2581", "a"}, {"a", "b"}, {"\u2581", "ab"}, {"\u2581", "\u2581"}};
+  definition.normalizers = {PrependText{"\u2581"}, ReplaceText{" ", "\u2581"}};
+  definition.added_tokens = {{.id = 900, .text = "<s>", .special = true}};
+  definition.drops_first_space = true;
+  return definition;
+}
+
+TEST(CharacterBpe, CutsIntoCharactersAndBytes) {
+  const BpeTokenizer tokenizer(small_character_bpe());
+  EXPECT_EQ(tokenizer.kind(), "SentencePiece BPE");
+  const auto tokens = [&](const std::string& text) {
+    return spelled(tokenizer, tokenizer.encode(text, SpecialText::kTokens));
+  };
+  EXPECT_EQ(tokens("ab ab"), Spelled({" a", "b", " a", "b"}));  // the first merge goes first
+  EXPECT_EQ(tokens("bab  あ"), Spelled({" ", "b", "ab", "  ", "あ"}));
+  EXPECT_EQ(tokens("é\n"), Spelled({" ", "\xC3", "\xA9", "\n"}));
+  EXPECT_EQ(tokens("<s>a<s>"), Spelled({"<s>", " a", "<s>"}));
+  EXPECT_EQ(tokens(""), Spelled());
+  EXPECT_EQ(decode(tokenizer, tokenizer.encode("ab é<s>", SpecialText::kTokens)), " ab é");
+}
+
+TEST(CharacterBpe, UnknownCharactersAreOneTokenOrMany) {
+  BpeDefinition definition = small_character_bpe();
+  definition.byte_fallback = false;
+  definition.unknown = 7;
+  definition.fuse_unknown = true;
+  const auto count = [&](const std::string& text) {
+    const auto ids = BpeTokenizer(definition).encode(text, SpecialText::kOrdinary);
+    return std::count(ids.begin(), ids.end(), 7);
+  };
+  EXPECT_EQ(count("xyz a xyz"), 2);
+  definition.fuse_unknown = false;
+  EXPECT_EQ(count("xyz a xyz"), 6);
+  definition.unknown.reset();
+  EXPECT_EQ(bad_model([&] { count("a"); }),
+            "small: has neither byte_fallback nor a token for unknown characters");
+}
+
+TEST(CharacterBpe, PrependsToTheFirstSectionOnlyWhereTold) {
+  BpeDefinition definition = small_character_bpe();
+  definition.normalizers = {ReplaceText{" ", "\u2581"}};
+  definition.rewrites = {PrependText{"\u2581", true, true}};
+  const BpeTokenizer tokenizer(definition);
+  const auto tokens = [&](const std::string& text) {
+    return spelled(tokenizer, tokenizer.encode(text, SpecialText::kTokens));
+  };
+  EXPECT_EQ(tokens("b<s>b"), Spelled({" ", "b", "<s>", "b"}));
+  EXPECT_EQ(tokens("<s>b b"), Spelled({"<s>", "b", " ", "b"}));
+  EXPECT_EQ(tokens(" b"), Spelled({" ", "b"}));
+}
+
+// With ranks any two tokens merge that together are spelled like one, the leftmost of equals first.
+TEST(CharacterBpe, MergesByRank) {
+  BpeDefinition definition = small_character_bpe();
+  definition.merges.clear();
+  definition.normalizers.clear();
+  const auto tokens = [&](const std::string& text) {
+    const BpeTokenizer tokenizer(definition);
+    return spelled(tokenizer, tokenizer.encode(text, SpecialText::kTokens));
+  };
+  definition.ranks.assign(definition.vocabulary.size(), BpeDefinition::kNoRank);
+  for (std::size_t i = 256; i < definition.ranks.size(); ++i) definition.ranks[i] = 3;
+  EXPECT_EQ(tokens("\u2581ab"), Spelled({" ab"}));
+  EXPECT_EQ(tokens("\u2581\u2581\u2581ab"), Spelled({"  ", " ab"}));
+  definition.ranks[261] = 1;  // "ab"
+  EXPECT_EQ(tokens("\u2581\u2581\u2581ab"), Spelled({"  ", " ab"}));
+  definition.ranks[262] = BpeDefinition::kNoRank;  // " ab"
+  EXPECT_EQ(tokens("\u2581ab"), Spelled({" ", "ab"}));
+}
+
+TEST(CharacterBpe, LongTextWithoutSpacesAndRunsOfThem) {
+  const BpeTokenizer tokenizer(small_character_bpe());
+  for (const std::string& text : {std::string(300'001, 'a'), std::string(300'000, ' ') + "ab"}) {
+    const auto ids = tokenizer.encode(text, SpecialText::kOrdinary);
+    EXPECT_EQ(decode(tokenizer, ids), " " + text);
+  }
+}
+
 TEST(BpeTokenizer, FindsTokensByTheirText) {
   const BpeTokenizer tokenizer(text_data::tokenizer("qwen2"));
   const TokenId end = tokenizer.find("<|im_end|>").value();
@@ -136,19 +280,19 @@ TEST(BpeTokenizer, IdsWithoutATokenHaveNoBytes) {
 }
 
 TEST(BpeTokenizer, RefusesPartsThatDoNotFitTogether) {
-  const TokenizerJson good = text_data::tokenizer("qwen2");
-  const auto error = [&good](const std::function<void(TokenizerJson&)>& damage) {
-    TokenizerJson json = good;
+  const BpeDefinition good = text_data::tokenizer("qwen2");
+  const auto error = [&good](const std::function<void(BpeDefinition&)>& damage) {
+    BpeDefinition json = good;
     damage(json);
     return bad_model([&json] { const BpeTokenizer tokenizer(json); });
   };
-  EXPECT_EQ(error([](TokenizerJson& json) { json.vocabulary[0].first = "xyz"; }),
+  EXPECT_EQ(error([](BpeDefinition& json) { json.vocabulary[0].first = "xyz"; }),
             "tokenizer.json: vocab has no token \"!\" for byte 33; a byte-level BPE needs all 256");
-  EXPECT_EQ(error([](TokenizerJson& json) { json.merges[0].first = "xyz"; }),
+  EXPECT_EQ(error([](BpeDefinition& json) { json.merges[0].first = "xyz"; }),
             "tokenizer.json: merge 0 needs token \"xyz\", which vocab does not have");
-  EXPECT_EQ(error([](TokenizerJson& json) { json.vocabulary[1].second = 0; }),
+  EXPECT_EQ(error([](BpeDefinition& json) { json.vocabulary[1].second = 0; }),
             "tokenizer.json: tokens \"!\" and \"\"\" have the same id 0");
-  EXPECT_NE(error([](TokenizerJson& json) {
+  EXPECT_NE(error([](BpeDefinition& json) {
               json.splits[0].pattern = "(a";
             }).find("regular expression \"(a\" at byte 2: "),
             std::string::npos);

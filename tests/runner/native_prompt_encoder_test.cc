@@ -69,7 +69,7 @@ TEST_F(NativePromptEncoder, KnowsItsStopTokens) {
 }
 
 TEST_F(NativePromptEncoder, RefusesATokenizerWithoutTheTemplatesTokens) {
-  TokenizerJson json = text_data::tokenizer("qwen2");
+  BpeDefinition json = text_data::tokenizer("qwen2");
   json.added_tokens.clear();
   const auto plain = std::make_shared<const BpeTokenizer>(json);
   EXPECT_EQ(text_data::bad_model([&] { make_native_prompt_encoder(plain, ChatTemplate(), {}); }),

@@ -78,7 +78,7 @@ TEST(Pretokenizer, LiteralPatternsMatchThemselves) {
 }
 
 TEST(Pretokenizer, KeepsEveryByte) {
-  const TokenizerJson json = text_data::tokenizer("rarer");
+  const BpeDefinition json = text_data::tokenizer("rarer");
   const Pretokenizer pretokenizer(json.splits);
   std::mt19937 random(21);
   for (int i = 0; i < 500; ++i) {

@@ -33,7 +33,7 @@ inline std::vector<std::string> lines() {
 }
 
 // `kind`: "qwen2", "gpt2" or "rarer".
-inline runner::TokenizerJson tokenizer(const std::string& kind) {
+inline runner::BpeDefinition tokenizer(const std::string& kind) {
   return runner::parse_tokenizer_json(read(kind + ".tokenizer.json"));
 }
 

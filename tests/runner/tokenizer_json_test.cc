@@ -33,13 +33,14 @@ std::string refusal(const std::string& json) {
 }
 
 TEST(TokenizerJson, ReadsAllParts) {
-  const TokenizerJson json = parse_tokenizer_json(kGood);
+  const BpeDefinition json = parse_tokenizer_json(kGood);
   EXPECT_EQ(json.vocabulary.size(), 3U);
   ASSERT_EQ(json.merges.size(), 1U);
   EXPECT_EQ(json.merges[0], (std::pair<std::string, std::string>("a", "b")));
   EXPECT_FALSE(json.ignore_merges);
-  EXPECT_TRUE(json.nfc);
-  EXPECT_FALSE(json.prefix_space);
+  ASSERT_EQ(json.normalizers.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<ComposeNfc>(json.normalizers[0]));
+  EXPECT_TRUE(json.rewrites.empty());
   ASSERT_EQ(json.splits.size(), 1U);
   EXPECT_EQ(json.splits[0].pattern, "\\-");
   EXPECT_EQ(json.splits[0].behavior, SplitRule::Behavior::kRemoved);
@@ -51,17 +52,18 @@ TEST(TokenizerJson, ReadsAllParts) {
 }
 
 TEST(TokenizerJson, ReadsMergesInBothForms) {
-  const TokenizerJson json = parse_tokenizer_json(replaced(R"(["a b"])", R"([["a", "b"]])"));
+  const BpeDefinition json = parse_tokenizer_json(replaced(R"(["a b"])", R"([["a", "b"]])"));
   ASSERT_EQ(json.merges.size(), 1U);
   EXPECT_EQ(json.merges[0], (std::pair<std::string, std::string>("a", "b")));
 }
 
 TEST(TokenizerJson, NamesWhatIsNotSupported) {
-  EXPECT_EQ(refusal(replaced(R"("NFC")", R"("NFKC")")),
-            "tokenizer.json: normalizer \"NFKC\" is not supported; supported: NFC");
-  EXPECT_EQ(refusal(replaced(R"("type": "Split")", R"("type": "Metaspace")")),
-            "tokenizer.json: pre_tokenizer \"Metaspace\" is not supported; supported: Split and "
-            "ByteLevel, the last of them ByteLevel");
+  EXPECT_EQ(
+      refusal(replaced(R"("NFC")", R"("NFKC")")),
+      "tokenizer.json: normalizer \"NFKC\" is not supported; supported: NFC, Prepend, Replace");
+  EXPECT_EQ(refusal(replaced(R"("type": "Split")", R"("type": "Whitespace")")),
+            "tokenizer.json: pre_tokenizer \"Whitespace\" is not supported; supported: Split, "
+            "Digits, ByteLevel, Metaspace");
   EXPECT_EQ(refusal(replaced(R"("Removed")", R"("Sideways")")),
             "tokenizer.json: behavior of the pre_tokenizer Split \"Sideways\" is not supported; "
             "supported: Removed, Isolated, MergedWithPrevious, MergedWithNext, Contiguous");
@@ -70,13 +72,35 @@ TEST(TokenizerJson, NamesWhatIsNotSupported) {
   EXPECT_EQ(refusal(replaced(R"("decoder": {"type": "ByteLevel"})",
                              R"("decoder": {"type": "WordPiece"})")),
             "tokenizer.json: decoder \"WordPiece\" is not supported; supported: ByteLevel");
-  EXPECT_EQ(refusal(replaced(R"("type": "BPE")", R"("type": "BPE", "byte_fallback": true)")),
-            "tokenizer.json: byte_fallback \"true\" is not supported; supported: false");
   EXPECT_EQ(refusal(replaced(R"("type": "BPE")", R"("type": "BPE", "end_of_word_suffix": "</w>")")),
             "tokenizer.json: end_of_word_suffix \"</w>\" is not supported; supported: none");
   EXPECT_NE(refusal(replaced(R"("add_prefix_space": false)", R"("add_prefix_space": true)")),
             "no Error");
-  EXPECT_NE(refusal(replaced(R"("special": true)", R"("single_word": true)")), "no Error");
+}
+
+TEST(TokenizerJson, ReadsPreTokenizersThatAddAndCut) {
+  const std::string digits = replaced(
+      R"({"type": "Split")", R"({"type": "Digits", "individual_digits": true}, {"type": "Split")");
+  EXPECT_EQ(parse_tokenizer_json(digits).splits.at(0).pattern, R"(\p{N})");
+  EXPECT_NE(refusal(replaced(R"("add_prefix_space": false)", R"("add_prefix_space": true)"))
+                .find("behind one that cuts it"),
+            std::string::npos);
+}
+
+TEST(TokenizerJson, ReadsWhatStandsAroundAText) {
+  const BpeDefinition json = parse_tokenizer_json(
+      replaced(R"("decoder":)",
+               R"("post_processor": {"type": "Sequence", "processors": [{"type": "ByteLevel"},
+         {"type": "TemplateProcessing", "special_tokens": {"<s>": {"id": "<s>", "ids": [9]}},
+          "single": [{"SpecialToken": {"id": "<s>"}}, {"Sequence": {"id": "A"}},
+                     {"SpecialToken": {"id": "<s>"}}, {"SpecialToken": {"id": "<s>"}}]}]},
+         "decoder":)"));
+  EXPECT_EQ(json.before, std::vector<TokenId>({9}));
+  EXPECT_EQ(json.after, std::vector<TokenId>({9, 9}));
+  EXPECT_EQ(refusal(replaced(R"("decoder":)",
+                             R"("post_processor": {"type": "BertProcessing"}, "decoder":)")),
+            "tokenizer.json: post_processor \"BertProcessing\" is not supported; supported: "
+            "TemplateProcessing, ByteLevel");
 }
 
 TEST(TokenizerJson, NamesWhatIsMissingOrOfAnotherType) {
