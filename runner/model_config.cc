@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "runner/error.h"
 #include "runner/mapped_file.h"
@@ -16,20 +17,37 @@ namespace {
 // Far beyond any model; products of two such numbers cannot overflow 64 bits.
 constexpr std::int64_t kMost = 1 << 24;
 
-// config.json with checked access; every message names the file and the key.
+[[noreturn]] void config_error(const std::string& path, const std::string& what) {
+  throw Error(ErrorCode::kBadModel, path + ": " + what);
+}
+
+// The object that is the file; lives as long as `parser` and its next use.
+simdjson::dom::object parse_object(const std::filesystem::path& path,
+                                   simdjson::dom::parser& parser) {
+  const MappedFile file(path);
+  const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
+                              file.bytes().size());
+  simdjson::dom::object object;
+  if (const auto error = parser.parse(simdjson::padded_string(text)).get(object)) {
+    config_error(path.string(),
+                 std::string("is not a JSON object: ") + simdjson::error_message(error));
+  }
+  return object;
+}
+
+// An object of config.json with checked access; every message names the file and the key.
 class ConfigReader {
  public:
-  explicit ConfigReader(const std::filesystem::path& path) : path_(path.string()) {
-    const MappedFile file(path);
-    const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
-                                file.bytes().size());
-    if (const auto error = parser_.parse(simdjson::padded_string(text)).get(object_)) {
-      fail(std::string("is not a JSON object: ") + simdjson::error_message(error));
-    }
-  }
+  ConfigReader(std::string path, simdjson::dom::object object, std::string prefix = "")
+      : path_(std::move(path)), prefix_(std::move(prefix)), object_(object) {}
 
-  [[noreturn]] void fail(const std::string& what) const {
-    throw Error(ErrorCode::kBadModel, path_ + ": " + what);
+  [[noreturn]] void fail(const std::string& what) const { config_error(path_, what); }
+
+  // The object at `key`.
+  ConfigReader section(std::string_view key) const {
+    simdjson::dom::object object;
+    if (object_[key].get(object)) fail(quoted(key) + " is not an object");
+    return {path_, object, std::string(key) + "."};
   }
 
   bool has(std::string_view key) const {
@@ -49,13 +67,15 @@ class ConfigReader {
     return has(key) ? positive(key) : absent;
   }
 
-  double positive_number_or(std::string_view key, double absent) const {
-    if (!has(key)) return absent;
+  double positive_number(std::string_view key) const {
     double value = 0;
     if (object_[key].get(value) || !std::isfinite(value) || value <= 0) {
-      fail(quoted(key) + " is not a number above 0");
+      fail(quoted(key) + " is missing or not a number above 0");
     }
     return value;
+  }
+  double positive_number_or(std::string_view key, double absent) const {
+    return has(key) ? positive_number(key) : absent;
   }
 
   bool flag_or(std::string_view key, bool absent) const {
@@ -72,37 +92,99 @@ class ConfigReader {
     return std::string(value);
   }
 
-  // Scaled positions are another computation; the plain one may be spelled out as "default".
-  bool has_scaled_rope() const {
-    if (!has("rope_scaling")) return false;
-    std::string_view type;
-    const auto scaling = object_["rope_scaling"];
-    if (scaling["rope_type"].get(type) && scaling["type"].get(type)) return true;
-    return type != "default";
+  std::vector<std::string_view> texts(std::string_view key) const {
+    simdjson::dom::array list;
+    if (object_[key].get(list)) fail(quoted(key) + " is not a list");
+    std::vector<std::string_view> texts;
+    for (const simdjson::dom::element entry : list) {
+      if (entry.get(texts.emplace_back())) fail(quoted(key) + " has an entry that is not a string");
+    }
+    return texts;
   }
 
- private:
-  static std::string quoted(std::string_view key) {
-    std::string text = "\"";
+  // The key as messages name it.
+  std::string quoted(std::string_view key) const {
+    std::string text = '"' + prefix_;
     text += key;
     return text += '"';
   }
 
+ private:
   std::string path_;
-  simdjson::dom::parser parser_;
+  std::string prefix_;  // "" or "key." of a section
   simdjson::dom::object object_;
 };
+
+// The families differ in what they have; some of it their config.json does not say.
+void read_family(const ConfigReader& reader, ModelConfig& config) {
+  config.model_type = reader.text_or("model_type", "");
+  if (config.model_type == "qwen2") {
+    config.qkv_bias = true;
+  } else if (config.model_type == "qwen3" || config.model_type == "llama") {
+    config.qkv_bias = reader.flag_or("attention_bias", false);
+    config.attention_output_bias = config.qkv_bias;
+    config.qk_norm = config.model_type == "qwen3";
+  } else {
+    reader.fail("\"model_type\" is \"" + config.model_type + "\"; supported: qwen2, qwen3, llama");
+  }
+}
+
+int read_head_dim(const ConfigReader& reader, const ModelConfig& config) {
+  if (reader.has("head_dim")) return reader.positive("head_dim");
+  if (config.model_type == "qwen3") return 128;  // HuggingFace's default for this one
+  if (config.hidden % config.heads != 0) {
+    reader.fail("\"hidden_size\" " + std::to_string(config.hidden) +
+                " is not a multiple of \"num_attention_heads\" " + std::to_string(config.heads));
+  }
+  return config.hidden / config.heads;
+}
+
+// Positions: "rope_theta" beside "rope_scaling" in older files, all in "rope_parameters" in newer.
+void read_rope(const ConfigReader& reader, ModelConfig& config) {
+  config.rope_theta = reader.positive_number_or("rope_theta", 10000.0);
+  const bool older = reader.has("rope_scaling");
+  const bool newer = reader.has("rope_parameters");
+  if (older && newer) reader.fail("has both \"rope_scaling\" and \"rope_parameters\"");
+  if (!older && !newer) return;
+  const std::string_view key = older ? "rope_scaling" : "rope_parameters";
+  const ConfigReader rope = reader.section(key);
+  config.rope_theta = rope.positive_number_or("rope_theta", config.rope_theta);
+  const std::string type = rope.text_or("rope_type", rope.text_or("type", ""));
+  if (type == "default") return;
+  if (type != "llama3") {
+    reader.fail(reader.quoted(key) + " is of \"rope_type\" \"" + type +
+                "\"; supported: default, llama3");
+  }
+  RopeScaling scaling;
+  scaling.factor = rope.positive_number("factor");
+  scaling.low_freq_factor = rope.positive_number("low_freq_factor");
+  scaling.high_freq_factor = rope.positive_number("high_freq_factor");
+  scaling.original_positions = rope.positive("original_max_position_embeddings");
+  if (scaling.low_freq_factor >= scaling.high_freq_factor) {
+    reader.fail(rope.quoted("low_freq_factor") + " is not less than " +
+                rope.quoted("high_freq_factor"));
+  }
+  config.rope_scaling = scaling;
+}
+
+void check_attention(const ConfigReader& reader) {
+  if (reader.flag_or("use_sliding_window", false)) {
+    reader.fail("\"use_sliding_window\" is not supported");
+  }
+  if (!reader.has("layer_types")) return;
+  for (const std::string_view type : reader.texts("layer_types")) {
+    if (type == "full_attention") continue;
+    reader.fail("\"layer_types\" has \"" + std::string(type) +
+                "\"; only \"full_attention\" is supported");
+  }
+}
 
 void check_supported(const ConfigReader& reader, const ModelConfig& config) {
   if (const std::string activation = reader.text_or("hidden_act", "silu"); activation != "silu") {
     reader.fail("\"hidden_act\" is \"" + activation + "\"; only \"silu\" is known");
   }
-  if (reader.has_scaled_rope()) {
-    reader.fail("\"rope_scaling\" is not supported; remove it to use the model's plain positions");
-  }
-  if (reader.flag_or("use_sliding_window", false)) {
-    reader.fail("\"use_sliding_window\" is not supported");
-  }
+  if (reader.flag_or("mlp_bias", false)) reader.fail("\"mlp_bias\" is not supported");
+  check_attention(reader);
   if (config.heads % config.kv_heads != 0) {
     reader.fail("\"num_attention_heads\" " + std::to_string(config.heads) +
                 " is not a multiple of \"num_key_value_heads\" " + std::to_string(config.kv_heads));
@@ -119,28 +201,22 @@ void check_supported(const ConfigReader& reader, const ModelConfig& config) {
 }  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& directory) {
-  const ConfigReader reader(directory / "config.json");
+  const std::filesystem::path path = directory / "config.json";
+  simdjson::dom::parser parser;
+  const ConfigReader reader(path.string(), parse_object(path, parser));
   ModelConfig config;
-  config.model_type = reader.text_or("model_type", "");
-  if (config.model_type != "qwen2") {
-    reader.fail("\"model_type\" is \"" + config.model_type + "\"; supported: qwen2");
-  }
+  read_family(reader, config);
   config.torch_dtype = reader.text_or("torch_dtype", "");
   config.layers = reader.positive("num_hidden_layers");
   config.hidden = reader.positive("hidden_size");
   config.intermediate = reader.positive("intermediate_size");
   config.heads = reader.positive("num_attention_heads");
   config.kv_heads = reader.positive_or("num_key_value_heads", config.heads);
-  if (!reader.has("head_dim") && config.hidden % config.heads != 0) {
-    reader.fail("\"hidden_size\" " + std::to_string(config.hidden) +
-                " is not a multiple of \"num_attention_heads\" " + std::to_string(config.heads));
-  }
-  config.head_dim = reader.positive_or("head_dim", config.hidden / config.heads);
+  config.head_dim = read_head_dim(reader, config);
   config.vocab = reader.positive("vocab_size");
   config.max_positions = reader.positive("max_position_embeddings");
   config.norm_epsilon = static_cast<float>(reader.positive_number_or("rms_norm_eps", 1e-6));
-  config.rope_theta = reader.positive_number_or("rope_theta", 10000.0);
-  config.qkv_bias = true;  // every Qwen2 has them; its config.json does not say so
+  read_rope(reader, config);
   config.tied_embeddings = reader.flag_or("tie_word_embeddings", false);
   check_supported(reader, config);
   return config;

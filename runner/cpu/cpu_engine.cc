@@ -68,7 +68,8 @@ class CpuEngine : public Engine {
   Logits logits(Lease& lease, int row);
 
   void normalize_and_pack(int row, std::span<const float> weight, int part);
-  void rotate_and_store(int row, int layer, const CpuKvCache& cache);
+  void place(std::span<float> head, std::span<const float> norm, int position) const;
+  void place_and_store(int row, int layer, const CpuKvCache& cache);
   AttentionItem attention_item(int index, int rows) const;
   void attend(const AttentionItem& item, int layer, const CpuKvCache& cache, int part);
 
@@ -207,7 +208,7 @@ void CpuEngine::attention(Lease& lease, int layer, int rows, CpuKvCache& cache) 
     multiply(part, rows, {packed_hidden_, weights.key, weights.key_bias, key_});
     multiply(part, rows, {packed_hidden_, weights.value, weights.value_bias, value_});
   });
-  for_each_row(lease, rows, [&](int row, int) { rotate_and_store(row, layer, cache); });
+  for_each_row(lease, rows, [&](int row, int) { place_and_store(row, layer, cache); });
   const int group = config_.heads / config_.kv_heads;
   const int pieces = (group + kernels::kWeightedRows - 1) / kernels::kWeightedRows;
   lease.run([&](int part) {
@@ -220,7 +221,9 @@ void CpuEngine::attention(Lease& lease, int layer, int rows, CpuKvCache& cache) 
     kernels::pack_row(attended_.row(row), packed_attended_.at(row));
   });
   lease.run([&](int part) {
-    multiply(part, rows, {packed_attended_, weights.attention_output, {}, hidden_, true});
+    multiply(
+        part, rows,
+        {packed_attended_, weights.attention_output, weights.attention_output_bias, hidden_, true});
   });
 }
 
@@ -256,17 +259,24 @@ void CpuEngine::normalize_and_pack(int row, std::span<const float> weight, int p
   kernels::pack_row(normalized_.row(part), packed_hidden_.at(row));
 }
 
+// Gives one head of a query or key its position; before that, its norm where the model has one.
+void CpuEngine::place(std::span<float> head, std::span<const float> norm, int position) const {
+  if (!norm.empty()) kernels::rms_norm(head, norm, config_.norm_epsilon, head);
+  weights_->rope.rotate(head, position);
+}
+
 // Gives the new row its position and puts its keys and values into the cache.
-void CpuEngine::rotate_and_store(int row, int layer, const CpuKvCache& cache) {
+void CpuEngine::place_and_store(int row, int layer, const CpuKvCache& cache) {
+  const LayerWeights& weights = weights_->layers[to_size(layer)];
   const int position = cache.length() + row;
   const std::size_t width = to_size(config_.head_dim);
   for (int head = 0; head < config_.heads; ++head) {
-    weights_->rope.rotate({query_.at(row) + to_size(head) * width, width}, position);
+    place({query_.at(row) + to_size(head) * width, width}, weights.query_norm, position);
   }
   for (int head = 0; head < config_.kv_heads; ++head) {
     const std::span<float> key(key_.at(row) + to_size(head) * width, width);
     const std::span<float> value(value_.at(row) + to_size(head) * width, width);
-    weights_->rope.rotate(key, position);
+    place(key, weights.key_norm, position);
     std::ranges::transform(key, cache.keys(layer, head) + to_size(position) * width, to_bf16);
     std::ranges::transform(value, cache.values(layer, head) + to_size(position) * width, to_bf16);
   }

@@ -90,8 +90,15 @@ LayerWeights load_layer(Loader& loader, const ModelConfig& config, int index) {
     weights.key_bias = loader.vector(layer + "self_attn.k_proj.bias", kv_rows);
     weights.value_bias = loader.vector(layer + "self_attn.v_proj.bias", kv_rows);
   }
+  if (config.qk_norm) {
+    weights.query_norm = loader.vector(layer + "self_attn.q_norm.weight", config.head_dim);
+    weights.key_norm = loader.vector(layer + "self_attn.k_norm.weight", config.head_dim);
+  }
   weights.attention_output =
       loader.matrix(layer + "self_attn.o_proj.weight", config.hidden, query_rows);
+  if (config.attention_output_bias) {
+    weights.attention_output_bias = loader.vector(layer + "self_attn.o_proj.bias", config.hidden);
+  }
   weights.mlp_norm = loader.vector(layer + "post_attention_layernorm.weight", config.hidden);
   weights.gate = loader.matrix(layer + "mlp.gate_proj.weight", config.intermediate, config.hidden);
   weights.up = loader.matrix(layer + "mlp.up_proj.weight", config.intermediate, config.hidden);
@@ -129,7 +136,7 @@ CpuModel load_cpu_model(const std::filesystem::path& directory, int context,
   weights->output = config.tied_embeddings
                         ? weights->embeddings
                         : loader.matrix("lm_head.weight", config.vocab, config.hidden);
-  weights->rope = RopeTable(weights->shape.context, config.head_dim, config.rope_theta);
+  weights->rope = RopeTable(config, weights->shape.context);
   weights->file_bytes = loader.file_bytes();
   weights->converted_bytes = loader.converted_bytes();
   weights->decode_bytes = decode_bytes(*weights);

@@ -27,10 +27,13 @@ struct LayerWeights {
   Matrix query;                       // [heads*head_dim, hidden]
   Matrix key;                         // [kv_heads*head_dim, hidden]
   Matrix value;                       // [kv_heads*head_dim, hidden]
-  std::vector<float> query_bias;      // empty for none, as are the next two
+  std::vector<float> query_bias;      // empty for none, as are the other biases
   std::vector<float> key_bias;
   std::vector<float> value_bias;
-  Matrix attention_output;      // [hidden, heads*head_dim]
+  std::vector<float> query_norm;  // [head_dim], of each head; empty for none, as is the next one
+  std::vector<float> key_norm;
+  Matrix attention_output;  // [hidden, heads*head_dim]
+  std::vector<float> attention_output_bias;
   std::vector<float> mlp_norm;  // [hidden]
   Matrix gate;                  // [intermediate, hidden]
   Matrix up;                    // [intermediate, hidden]

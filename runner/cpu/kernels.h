@@ -37,7 +37,7 @@ struct MatmulCall {
 };
 void matmul(const MatmulCall& call);
 
-// out = x / sqrt(mean(x^2) + epsilon) * weight. REQUIRES: all of the same length.
+// out = x / sqrt(mean(x^2) + epsilon) * weight; out may be x. REQUIRES: all of the same length.
 void rms_norm(std::span<const float> x, std::span<const float> weight, float epsilon,
               std::span<float> out);
 

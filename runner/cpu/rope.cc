@@ -1,17 +1,34 @@
 #include "runner/cpu/rope.h"
 
+#include <algorithm>
 #include <cmath>
+#include <numbers>
 
 namespace runner {
+namespace {
 
-RopeTable::RopeTable(int positions, int head_dim, double theta)
-    : positions_(positions), half_(static_cast<std::size_t>(head_dim) / 2) {
+// What becomes of a pair's frequency, in radians per position.
+double scaled_frequency(double frequency, const RopeScaling& scaling) {
+  const double turns = frequency * scaling.original_positions / (2 * std::numbers::pi);
+  const double kept = std::clamp(
+      (turns - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor), 0.0,
+      1.0);
+  return kept * frequency + (1 - kept) * frequency / scaling.factor;
+}
+
+}  // namespace
+
+RopeTable::RopeTable(const ModelConfig& config, int positions)
+    : positions_(positions), half_(static_cast<std::size_t>(config.head_dim) / 2) {
   const std::size_t entries = static_cast<std::size_t>(positions) * half_;
   cosines_.reserve(entries);
   sines_.reserve(entries);
   std::vector<double> frequencies(half_);
   for (std::size_t i = 0; i < half_; ++i) {
-    frequencies[i] = std::pow(theta, -2.0 * static_cast<double>(i) / head_dim);
+    frequencies[i] = std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / config.head_dim);
+    if (config.rope_scaling) {
+      frequencies[i] = scaled_frequency(frequencies[i], *config.rope_scaling);
+    }
   }
   for (int position = 0; position < positions; ++position) {
     for (const double frequency : frequencies) {

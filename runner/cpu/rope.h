@@ -4,15 +4,17 @@
 #include <span>
 #include <vector>
 
+#include "runner/model_config.h"
+
 namespace runner {
 
-// Rotary position embedding as HuggingFace's Qwen2 and Llama do it: the pair (i, i + head_dim/2)
-// of a head turns by position * theta^(-2i/head_dim).
+// Rotary position embedding as HuggingFace's Qwen and Llama do it: the pair (i, i + head_dim/2)
+// of a head turns by position * theta^(-2i/head_dim), or less with RopeScaling.
 class RopeTable {
  public:
   RopeTable() = default;
-  // Computed in double: float32 angles lose digits at large positions. REQUIRES: head_dim even.
-  RopeTable(int positions, int head_dim, double theta);
+  // Computed in double: float32 angles lose digits at large positions.
+  RopeTable(const ModelConfig& config, int positions);
 
   int positions() const { return positions_; }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <stdexcept>
 
 #include "runner/bf16.h"
 #include "runner/cpu/cpu_engine.h"
@@ -141,6 +142,19 @@ class AxSimCompute : public testing::Test {
   TemporaryDirectory directory_;
   Row embeddings_;
 };
+
+TEST(AxSimWriter, RefusesWhatIsNotSimulated) {
+  for (const RandomModel& model :
+       {RandomModel{.family = "qwen3"}, RandomModel{.llama3_rope = true}}) {
+    const TemporaryDirectory directory;
+    write_random_model(directory / "hf", model);
+    SimModelOptions options;
+    options.source = directory / "hf";
+    options.out_base = directory.path();
+    options.name = "sim";
+    EXPECT_THROW(write_sim_model(options), std::runtime_error);
+  }
+}
 
 TEST_F(AxSimCompute, EveryGroupGivesTheSameBits) {
   const SimSession session;

@@ -77,6 +77,9 @@ class Writer {
       throw std::runtime_error(options.source.string() + ": model_type '" + config_.model_type +
                                "', expected 'qwen2'");
     }
+    if (config_.rope_scaling) {
+      throw std::runtime_error(options.source.string() + ": scaled positions are not simulated");
+    }
     check_options();
     if (!options.shape_only) tensors_ = runner::Safetensors::open_directory(options.source);
   }

@@ -59,7 +59,15 @@ INSTANTIATE_TEST_SUITE_P(
         engine("ManyThreads", {.layers = 1, .hidden = 64, .vocab = 20}, 5),
         engine("SevenHeadsToOne",
                {.hidden = 112, .intermediate = 96, .heads = 14, .head_dim = 64, .tied = false}, 2),
-        engine("NoGroups", {.layers = 3, .heads = 3, .kv_heads = 3, .head_dim = 34}, 2)),
+        engine("NoGroups", {.layers = 3, .heads = 3, .kv_heads = 3, .head_dim = 34}, 2),
+        engine("Qwen3", {.family = "qwen3", .head_dim = 18, .positions = 70}, 2),
+        engine("Llama3",
+               {.family = "llama",
+                .attention_bias = true,
+                .llama3_rope = true,
+                .head_dim = 32,
+                .positions = 70},
+               3)),
     name_of);
 
 namespace {
@@ -97,6 +105,13 @@ TEST(CpuEngine, FilesOfEveryKindGiveTheSameBits) {
   EXPECT_EQ(logits_of(RandomModel{.header_padding = 2}), expected);
   EXPECT_EQ(logits_of(RandomModel{.dtype = "F32", .shards = 2, .header_padding = 3}), expected);
   EXPECT_NE(logits_of(RandomModel{.seed = 2}), expected);
+}
+
+TEST(CpuEngine, ScaledPositionsAreOtherPositions) {
+  RandomModel model{.family = "llama", .head_dim = 32};
+  const auto plain = logits_of(model);
+  model.llama3_rope = true;
+  EXPECT_NE(logits_of(model), plain);
 }
 
 TEST(CpuEngine, EnginesOfSeveralThreadsShareWeightsAndPool) {

@@ -59,6 +59,27 @@ TEST(CpuWeights, AreConvertedOtherwise) {
   }
 }
 
+TEST(CpuWeights, HaveWhatTheConfigSays) {
+  const TemporaryDirectory directory;
+  const auto layer = [&](const RandomModel& model) {
+    write_random_model(directory.path(), model);
+    return load_cpu_model(directory.path(), 100).weights->layers.at(1);
+  };
+  const auto qwen2 = layer({});
+  EXPECT_EQ(qwen2.key_bias.size(), 16U);
+  EXPECT_TRUE(qwen2.attention_output_bias.empty());
+  EXPECT_TRUE(qwen2.query_norm.empty());
+  const auto qwen3 = layer({.family = "qwen3", .head_dim = 10});
+  EXPECT_TRUE(qwen3.query_bias.empty());
+  EXPECT_EQ(qwen3.query_norm.size(), 10U);
+  EXPECT_EQ(qwen3.key_norm.size(), 10U);
+  EXPECT_NE(qwen3.key_norm, qwen3.query_norm);
+  const auto llama = layer({.family = "llama", .attention_bias = true});
+  EXPECT_EQ(llama.value_bias.size(), 16U);
+  EXPECT_EQ(llama.attention_output_bias.size(), 32U);
+  EXPECT_TRUE(llama.key_norm.empty());
+}
+
 TEST(CpuWeights, ReportProgressUpToOne) {
   const TemporaryDirectory directory;
   write_random_model(directory.path(), {.dtype = "F32"});
@@ -108,6 +129,9 @@ TEST(CpuWeights, TensorsMustFitTheConfig) {
   expect_mentions(error_after(other({.intermediate = 47})), {"mlp.gate_proj", "[48, 32]"});
   expect_mentions(error_after(other({.kv_heads = 1})), {"k_proj", "[16, 32]", "[8, 32]"});
   expect_mentions(error_after(other({.tied = false})), {"lm_head.weight"});
+  expect_mentions(error_after(other({.family = "qwen3"})), {"model.layers.0.self_attn.q_norm"});
+  expect_mentions(error_after(other({.family = "llama", .attention_bias = true})),
+                  {"model.layers.0.self_attn.o_proj.bias"});
 }
 
 TEST(AnonymousMemory, IsZeroAndGrowsWithUse) {

@@ -177,6 +177,9 @@ TEST_P(Kernels, RmsNormIsRight) {
           x[i] / std::sqrt(squares / static_cast<double>(count) + 1e-6) * weight[i];
       EXPECT_NEAR(out[i], expected, 1e-6 + 1e-6 * std::fabs(expected));
     }
+    auto in_place = x;
+    kernels::rms_norm(in_place, weight, 1e-6F, in_place);
+    EXPECT_EQ(in_place, out);
   }
 }
 

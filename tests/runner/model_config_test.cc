@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 
 #include "runner/error.h"
@@ -20,6 +21,25 @@ const std::string kQwen = R"({
   "num_hidden_layers": 24, "num_key_value_heads": 2, "rms_norm_eps": 1e-06,
   "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": true,
   "torch_dtype": "bfloat16", "use_sliding_window": false, "vocab_size": 151936 })";
+
+// Qwen3-0.6B's and Llama-3.2-1B-Instruct's, shortened likewise.
+const std::string kQwen3 = R"({
+  "architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "head_dim": 128,
+  "hidden_act": "silu", "hidden_size": 1024, "intermediate_size": 3072,
+  "max_position_embeddings": 40960, "max_window_layers": 28, "model_type": "qwen3",
+  "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8,
+  "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000, "sliding_window": null,
+  "tie_word_embeddings": true, "torch_dtype": "bfloat16", "use_sliding_window": false,
+  "vocab_size": 151936 })";
+const std::string kLlama3 = R"({
+  "architectures": ["LlamaForCausalLM"], "attention_bias": false, "head_dim": 64,
+  "hidden_act": "silu", "hidden_size": 2048, "intermediate_size": 8192,
+  "max_position_embeddings": 131072, "mlp_bias": false, "model_type": "llama",
+  "num_attention_heads": 32, "num_hidden_layers": 16, "num_key_value_heads": 8,
+  "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 32.0,
+    "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192,
+    "rope_type": "llama3"},
+  "rope_theta": 500000.0, "tie_word_embeddings": true, "vocab_size": 128256 })";
 
 ModelConfig read(const std::string& json) {
   const TemporaryDirectory directory;
@@ -47,8 +67,68 @@ TEST(ModelConfig, ReadsQwen2) {
   EXPECT_EQ(config.max_positions, 32768);
   EXPECT_FLOAT_EQ(config.norm_epsilon, 1e-6F);
   EXPECT_EQ(config.rope_theta, 1000000.0);
+  EXPECT_FALSE(config.rope_scaling);
   EXPECT_TRUE(config.qkv_bias);
+  EXPECT_FALSE(config.attention_output_bias);
+  EXPECT_FALSE(config.qk_norm);
   EXPECT_TRUE(config.tied_embeddings);
+}
+
+TEST(ModelConfig, ReadsQwen3) {
+  const ModelConfig config = read(kQwen3);
+  EXPECT_EQ(config.model_type, "qwen3");
+  EXPECT_EQ(config.hidden, 1024);
+  EXPECT_EQ(config.heads, 16);
+  EXPECT_EQ(config.kv_heads, 8);
+  EXPECT_EQ(config.head_dim, 128);
+  EXPECT_TRUE(config.qk_norm);
+  EXPECT_FALSE(config.qkv_bias);
+  EXPECT_FALSE(config.attention_output_bias);
+  EXPECT_FALSE(config.rope_scaling);
+  EXPECT_EQ(read(replaced(kQwen3, "\"head_dim\": 128,", "")).head_dim, 128);
+}
+
+TEST(ModelConfig, ReadsLlama) {
+  const ModelConfig config = read(kLlama3);
+  EXPECT_EQ(config.model_type, "llama");
+  EXPECT_EQ(config.head_dim, 64);
+  EXPECT_FLOAT_EQ(config.norm_epsilon, 1e-5F);
+  EXPECT_EQ(config.rope_theta, 500000.0);
+  ASSERT_TRUE(config.rope_scaling);
+  EXPECT_EQ(config.rope_scaling->factor, 32);
+  EXPECT_EQ(config.rope_scaling->low_freq_factor, 1);
+  EXPECT_EQ(config.rope_scaling->high_freq_factor, 4);
+  EXPECT_EQ(config.rope_scaling->original_positions, 8192);
+  EXPECT_FALSE(config.qk_norm);
+  EXPECT_FALSE(config.qkv_bias);
+  EXPECT_FALSE(config.attention_output_bias);
+}
+
+TEST(ModelConfig, AttentionBiasIsOnAllFourProjectionsButQwen2s) {
+  for (const std::string& json : {kQwen3, kLlama3}) {
+    const ModelConfig config =
+        read(replaced(json, "\"attention_bias\": false", "\"attention_bias\": true"));
+    EXPECT_TRUE(config.qkv_bias);
+    EXPECT_TRUE(config.attention_output_bias);
+  }
+  const ModelConfig qwen2 = read(replaced(kQwen, "{", R"({"attention_bias": true,)"));
+  EXPECT_TRUE(qwen2.qkv_bias);
+  EXPECT_FALSE(qwen2.attention_output_bias);
+}
+
+TEST(ModelConfig, NewerFilesHavePositionsInOnePlace) {
+  std::string json = replaced(kLlama3, "\"rope_theta\": 500000.0, ", "");
+  json = replaced(json, "\"rope_scaling\": {", R"("rope_parameters": {"rope_theta": 300000,)");
+  const ModelConfig config = read(json);
+  EXPECT_EQ(config.rope_theta, 300000);
+  ASSERT_TRUE(config.rope_scaling);
+  EXPECT_EQ(config.rope_scaling->factor, 32);
+  const ModelConfig plain = read(
+      replaced(kQwen3, "\"rope_scaling\": null, \"rope_theta\": 1000000",
+               R"("rope_parameters": {"rope_type": "default", "rope_theta": 1000000}, "layer_types":
+         ["full_attention", "full_attention"])"));
+  EXPECT_EQ(plain.rope_theta, 1000000);
+  EXPECT_FALSE(plain.rope_scaling);
 }
 
 TEST(ModelConfig, FillsInHuggingFaceDefaults) {
@@ -76,6 +156,19 @@ struct BadConfig {
   std::string message;
 };
 
+void expect_refused(std::span<const BadConfig> cases) {
+  for (const BadConfig& bad : cases) {
+    try {
+      read(bad.json);
+      ADD_FAILURE() << "accepted: " << bad.json;
+    } catch (const runner::Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadModel);
+      EXPECT_NE(std::string(error.what()).find("config.json"), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(bad.message), std::string::npos) << error.what();
+    }
+  }
+}
+
 TEST(ModelConfig, RefusesWhatItCannotRun) {
   const BadConfig cases[] = {
       {"", "JSON"},
@@ -100,19 +193,36 @@ TEST(ModelConfig, RefusesWhatItCannotRun) {
        "use_sliding_window"},
       {replaced(kQwen, "\"use_sliding_window\": false", "\"use_sliding_window\": 0"),
        "use_sliding_window"},
-      {replaced(kQwen, "{", R"({"rope_scaling": {"type": "yarn", "factor": 4.0},)"),
-       "rope_scaling"},
+      {replaced(kQwen, "\"qwen2\"", "\"mistral\""), "\"mistral\"; supported: qwen2, qwen3, llama"},
+      {replaced(kLlama3, "\"mlp_bias\": false", "\"mlp_bias\": true"), "mlp_bias"},
+      {replaced(kQwen3, "{", R"({"layer_types": ["full_attention", "sliding_attention"],)"),
+       "\"sliding_attention\""},
+      {replaced(kQwen3, "{", R"({"layer_types": "full_attention",)"), "\"layer_types\" is not"},
+      {replaced(kQwen3, "{", R"({"layer_types": [1],)"), "\"layer_types\" has an entry"},
+      {replaced(kLlama3, "\"head_dim\": 64", "\"head_dim\": \"64\""), "head_dim"},
   };
-  for (const BadConfig& bad : cases) {
-    try {
-      read(bad.json);
-      ADD_FAILURE() << "accepted: " << bad.json;
-    } catch (const runner::Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::kBadModel);
-      EXPECT_NE(std::string(error.what()).find("config.json"), std::string::npos) << error.what();
-      EXPECT_NE(std::string(error.what()).find(bad.message), std::string::npos) << error.what();
-    }
-  }
+  expect_refused(cases);
+}
+
+TEST(ModelConfig, RefusesPositionsItDoesNotCompute) {
+  const BadConfig cases[] = {
+      {replaced(kQwen, "{", R"({"rope_scaling": {"type": "yarn", "factor": 4.0},)"),
+       R"("rope_scaling" is of "rope_type" "yarn"; supported: default, llama3)"},
+      {replaced(kQwen, "{", R"({"rope_parameters": {"rope_type": "longrope"},)"),
+       R"("rope_parameters" is of "rope_type" "longrope")"},
+      {replaced(kQwen, "{", R"({"rope_scaling": {"factor": 4.0},)"), R"("rope_type" "")"},
+      {replaced(kQwen, "{", R"({"rope_scaling": "llama3",)"), "\"rope_scaling\" is not an object"},
+      {replaced(kLlama3, "{", R"({"rope_parameters": {"rope_type": "default"},)"), "has both"},
+      {replaced(kLlama3, "\"factor\": 32.0,", ""), "\"rope_scaling.factor\""},
+      {replaced(kLlama3, "32.0", "0"), "\"rope_scaling.factor\""},
+      {replaced(kLlama3, "\"low_freq_factor\": 1.0", "\"low_freq_factor\": null"),
+       "\"rope_scaling.low_freq_factor\""},
+      {replaced(kLlama3, "\"low_freq_factor\": 1.0", "\"low_freq_factor\": 4"),
+       R"("rope_scaling.low_freq_factor" is not less than "rope_scaling.high_freq_factor")"},
+      {replaced(kLlama3, "8192,\n    \"rope_type\"", "8192.5, \"rope_type\""),
+       "\"rope_scaling.original_max_position_embeddings\""},
+  };
+  expect_refused(cases);
 }
 
 TEST(ModelConfig, MissingFileIsNotFound) {

@@ -50,9 +50,18 @@ class Maker {
       add(prefix + "input_layernorm.weight", {model_.hidden}, 1, 0.2F);
       for (const auto& [name, rows] : {std::pair("q", query), {"k", kv}, {"v", kv}}) {
         matrix(prefix + "self_attn." + name + "_proj.weight", rows, model_.hidden);
-        add(prefix + "self_attn." + name + "_proj.bias", {rows}, 0, 0.5F);
+        if (model_.family == "qwen2" || model_.attention_bias) {
+          add(prefix + "self_attn." + name + "_proj.bias", {rows}, 0, 0.5F);
+        }
+      }
+      if (model_.family == "qwen3") {
+        add(prefix + "self_attn.q_norm.weight", {model_.head_dim}, 1, 0.5F);
+        add(prefix + "self_attn.k_norm.weight", {model_.head_dim}, 1, 0.5F);
       }
       matrix(prefix + "self_attn.o_proj.weight", model_.hidden, query);
+      if (model_.attention_bias) {
+        add(prefix + "self_attn.o_proj.bias", {model_.hidden}, 0, 0.5F);
+      }
       add(prefix + "post_attention_layernorm.weight", {model_.hidden}, 1, 0.2F);
       matrix(prefix + "mlp.gate_proj.weight", model_.intermediate, model_.hidden);
       matrix(prefix + "mlp.up_proj.weight", model_.intermediate, model_.hidden);
@@ -91,8 +100,13 @@ std::string config_json(const RandomModel& model) {
   const auto field = [](const char* name, int value) {
     return ",\"" + std::string(name) + "\":" + std::to_string(value);
   };
-  return "{\"model_type\":\"qwen2\",\"hidden_act\":\"silu\",\"rms_norm_eps\":1e-6,"
-         "\"rope_theta\":10000.0" +
+  const std::string rope_scaling =
+      R"(,"rope_scaling":{"rope_type":"llama3","factor":4,"low_freq_factor":1,)"
+      R"("high_freq_factor":4,"original_max_position_embeddings":40})";
+  return "{\"model_type\":\"" + model.family +
+         "\",\"hidden_act\":\"silu\",\"rms_norm_eps\":1e-6,\"rope_theta\":10000.0" +
+         (model.llama3_rope ? rope_scaling : "") +
+         (model.attention_bias ? ",\"attention_bias\":true" : "") +
          field("hidden_size", model.hidden) + field("intermediate_size", model.intermediate) +
          field("num_hidden_layers", model.layers) + field("num_attention_heads", model.heads) +
          field("num_key_value_heads", model.kv_heads) + field("head_dim", model.head_dim) +

@@ -40,6 +40,9 @@ std::string safetensors_bytes(const std::vector<TestTensor>& tensors, int header
 std::string safetensors_bytes(const std::string& header, const std::string& data);
 
 struct RandomModel {
+  std::string family = "qwen2";  // "qwen3": norms of queries and keys; "llama"
+  bool attention_bias = false;   // of the latter two; qwen2 has its own
+  bool llama3_rope = false;      // positions scaled from 40
   int layers = 2;
   int hidden = 32;
   int intermediate = 48;
