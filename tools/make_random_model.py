@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a HuggingFace Qwen2 directory with seeded random weights.
+"""Makes a HuggingFace directory of a Qwen2, Qwen3 or Llama model with seeded random weights.
 
 For tests and benchmarks: the shape is real, the text it generates is noise. Tensors are written
 one after another, so that memory use stays at one tensor.
 
     tools/make_random_model.py /tmp/qwen2.5-0.5b --preset qwen2.5-0.5b
+    tools/make_random_model.py /tmp/biased --family llama --config '{"attention_bias": true}'
     tools/make_random_model.py /tmp/tiny --hidden 24 --layers 2 --heads 4 --kv-heads 2 \\
         --intermediate 40 --vocab 300 --dtype f32 --shards 3
 """
@@ -20,7 +21,9 @@ from typing import Iterator
 
 import numpy as np
 
-# Layers, hidden size, MLP size, heads, K/V heads, vocabulary, tied, theta, positions.
+FAMILIES = {"qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM"}
+# Family (qwen2 where not said), layers, hidden size, MLP size, heads, K/V heads, head size (hidden
+# / heads where not said), vocabulary, tied, theta, positions, further keys of config.json.
 PRESETS = {
     "tiny": dict(layers=2, hidden=64, intermediate=160, heads=4, kv_heads=2, vocab=512,
                  tied=True, rope_theta=10000.0, positions=512),
@@ -28,6 +31,14 @@ PRESETS = {
                          vocab=151936, tied=True, rope_theta=1000000.0, positions=32768),
     "qwen2.5-1.5b": dict(layers=28, hidden=1536, intermediate=8960, heads=12, kv_heads=2,
                          vocab=151936, tied=True, rope_theta=1000000.0, positions=32768),
+    "qwen3-0.6b": dict(family="qwen3", layers=28, hidden=1024, intermediate=3072, heads=16,
+                       kv_heads=8, head_dim=128, vocab=151936, tied=True, rope_theta=1000000.0,
+                       positions=40960),
+    "llama-3.2-1b": dict(family="llama", layers=16, hidden=2048, intermediate=8192, heads=32,
+                         kv_heads=8, head_dim=64, vocab=128256, tied=True, rope_theta=500000.0,
+                         positions=131072, config={"rms_norm_eps": 1e-5, "rope_scaling": {
+                             "rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0,
+                             "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}}),
 }
 BYTES = {"bf16": 2, "f16": 2, "f32": 4}
 SPECIAL_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
@@ -55,6 +66,9 @@ def tensor_list(args: argparse.Namespace) -> list[tuple[str, list[int], float, f
     head_dim = args.head_dim or args.hidden // args.heads
     q, kv = args.heads * head_dim, args.kv_heads * head_dim
     h, m = args.hidden, args.intermediate
+    attention_bias = args.config.get("attention_bias", False)
+    qkv_bias = args.family == "qwen2" or attention_bias
+    output_bias = args.family != "qwen2" and attention_bias
 
     def matrix(name: str, rows: int, columns: int) -> tuple[str, list[int], float, float]:
         return name, [rows, columns], 0.0, columns ** -0.5
@@ -62,15 +76,18 @@ def tensor_list(args: argparse.Namespace) -> list[tuple[str, list[int], float, f
     tensors = [("model.embed_tokens.weight", [args.vocab, h], 0.0, 0.5)]
     for i in range(args.layers):
         p = f"model.layers.{i}."
+        tensors.append((p + "input_layernorm.weight", [h], 1.0, 0.1))
+        for name, rows in (("q", q), ("k", kv), ("v", kv)):
+            tensors.append(matrix(p + f"self_attn.{name}_proj.weight", rows, h))
+            if qkv_bias:
+                tensors.append((p + f"self_attn.{name}_proj.bias", [rows], 0.0, 0.5))
+        if args.family == "qwen3":
+            tensors += [(p + f"self_attn.{name}_norm.weight", [head_dim], 1.0, 0.3)
+                        for name in "qk"]
+        tensors.append(matrix(p + "self_attn.o_proj.weight", h, q))
+        if output_bias:
+            tensors.append((p + "self_attn.o_proj.bias", [h], 0.0, 0.5))
         tensors += [
-            (p + "input_layernorm.weight", [h], 1.0, 0.1),
-            matrix(p + "self_attn.q_proj.weight", q, h),
-            (p + "self_attn.q_proj.bias", [q], 0.0, 0.5),
-            matrix(p + "self_attn.k_proj.weight", kv, h),
-            (p + "self_attn.k_proj.bias", [kv], 0.0, 0.5),
-            matrix(p + "self_attn.v_proj.weight", kv, h),
-            (p + "self_attn.v_proj.bias", [kv], 0.0, 0.5),
-            matrix(p + "self_attn.o_proj.weight", h, q),
             (p + "post_attention_layernorm.weight", [h], 1.0, 0.1),
             matrix(p + "mlp.gate_proj.weight", m, h),
             matrix(p + "mlp.up_proj.weight", m, h),
@@ -131,7 +148,7 @@ def write_weights(directory: Path, args: argparse.Namespace) -> None:
 
 def write_config(directory: Path, args: argparse.Namespace) -> None:
     config = {
-        "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_act": "silu",
+        "architectures": [FAMILIES[args.family]], "model_type": args.family, "hidden_act": "silu",
         "hidden_size": args.hidden, "intermediate_size": args.intermediate,
         "num_hidden_layers": args.layers, "num_attention_heads": args.heads,
         "num_key_value_heads": args.kv_heads, "vocab_size": args.vocab,
@@ -140,8 +157,9 @@ def write_config(directory: Path, args: argparse.Namespace) -> None:
         "use_sliding_window": False,
         "torch_dtype": {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}[args.dtype],
     }
-    if args.head_dim:
-        config["head_dim"] = args.head_dim
+    if args.head_dim or args.family == "qwen3":  # whose default is not hidden / heads but 128
+        config["head_dim"] = args.head_dim or args.hidden // args.heads
+    config.update(args.config)
     (directory / "config.json").write_text(json.dumps(config, indent=2))
 
 
@@ -190,18 +208,21 @@ def write_byte_tokenizer(directory: Path, vocab: int) -> None:
         "eos_token_id": [256 + SPECIAL_TOKENS.index("<|im_end|>"), 256]}, indent=2))
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=Path, help="folder to make")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="tiny",
                         help="shape to start from (default: tiny)")
+    parser.add_argument("--family", choices=sorted(FAMILIES))
     for name in ("layers", "hidden", "intermediate", "heads", "kv-heads", "vocab", "positions"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--head-dim", type=int, help="default: hidden / heads")
     parser.add_argument("--rope-theta", type=float)
     parser.add_argument("--tied", action=argparse.BooleanOptionalAction,
                         help="output matrix = embeddings")
+    parser.add_argument("--config", type=json.loads, default={}, metavar="JSON",
+                        help="further keys for config.json, an object")
     parser.add_argument("--dtype", choices=sorted(BYTES), default="bf16")
     parser.add_argument("--shards", type=int, default=1, help="number of safetensors files")
     parser.add_argument("--misalign", type=int, default=0, metavar="BYTES",
@@ -210,15 +231,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tokenizer", type=Path, metavar="DIR",
                         help="copy tokenizer.json and its companions from here "
                              "(default: bytes as tokens)")
-    args = parser.parse_args()
-    for name, value in PRESETS[args.preset].items():
+    args = parser.parse_args(arguments)
+    preset = {"family": "qwen2", "config": {}, **PRESETS[args.preset]}
+    args.config = {**preset.pop("config"), **args.config}
+    for name, value in preset.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
     return args
 
 
-def main() -> int:
-    args = parse_arguments()
+def main(arguments: list[str] | None = None) -> int:
+    args = parse_arguments(arguments)
     args.directory.mkdir(parents=True, exist_ok=True)
     write_config(args.directory, args)
     write_weights(args.directory, args)

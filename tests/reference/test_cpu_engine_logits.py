@@ -16,6 +16,7 @@ Two tolerances, each relative to the spread (standard deviation) of the logits:
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -24,12 +25,18 @@ from pathlib import Path
 
 import numpy as np
 
-import qwen2_reference
+import decoder_reference
 
-MAKE_MODEL = Path(__file__).resolve().parents[2] / "tools" / "make_random_model.py"
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+import make_random_model
+
 LIKE_ENGINE = 5e-4
 PLAIN = 3e-2
 
+# Of the 16 pairs of a head of 32 the first keeps its frequency, the next three get a mixture and
+# the rest a quarter.
+LLAMA3 = {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 40}
 SMALL = "--layers 2 --hidden 48 --heads 6 --kv-heads 2 --intermediate 80 --vocab 300".split()
 MODELS = {
     "bf16 tied": [*SMALL],
@@ -41,6 +48,19 @@ MODELS = {
                  "--vocab 269 --rope-theta 1000000".split(),
     "Qwen2.5's heads": "--layers 2 --hidden 896 --heads 14 --kv-heads 2 --intermediate 1200 "
                        "--vocab 600 --rope-theta 1000000".split(),
+    "Qwen3": [*SMALL, "--family", "qwen3", "--head-dim", "14"],
+    "Qwen3's heads, untied": "--family qwen3 --layers 2 --hidden 96 --heads 4 --kv-heads 2 "
+                             "--head-dim 128 --intermediate 150 --vocab 400 --no-tied "
+                             "--rope-theta 1000000".split(),
+    "Qwen3 with biases": [*SMALL, "--family", "qwen3", "--dtype", "f16", "--config",
+                          '{"attention_bias": true}'],
+    "Llama": [*SMALL, "--family", "llama", "--no-tied"],
+    "Llama 3": [*SMALL, "--family", "llama", "--head-dim", "32", "--config",
+                json.dumps({"rope_scaling": LLAMA3})],
+    "Llama 3 as newer files have it, with biases": [
+        *SMALL, "--family", "llama", "--head-dim", "32", "--no-tied", "--config",
+        json.dumps({"attention_bias": True, "rope_theta": None,
+                    "rope_parameters": {**LLAMA3, "rope_theta": 50000.0}})],
 }
 
 program = "print_logits"
@@ -62,8 +82,7 @@ class CpuEngineLogits(unittest.TestCase):
         self.model = Path(folder.name) / "model"
 
     def make(self, options: list[str]) -> None:
-        subprocess.run([sys.executable, str(MAKE_MODEL), str(self.model), *options], check=True,
-                       timeout=120)
+        make_random_model.main([str(self.model), *options])
 
     def assert_close(self, actual: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
         self.assertEqual(actual.shape, expected.shape)
@@ -74,8 +93,8 @@ class CpuEngineLogits(unittest.TestCase):
         rng = np.random.default_rng(3)
         for name, options in MODELS.items():
             self.make(options)
-            like_engine = qwen2_reference.Qwen2(self.model, like_engine=True)
-            plain = qwen2_reference.Qwen2(self.model)
+            like_engine = decoder_reference.Decoder(self.model, like_engine=True)
+            plain = decoder_reference.Decoder(self.model)
             vocab = plain.config["vocab_size"]
             for rows in (1, 2, 61):
                 with self.subTest(name, rows=rows):
@@ -98,13 +117,13 @@ class CpuEngineLogits(unittest.TestCase):
 
     def test_soft_prefix_rows_stand_before_the_prompt(self) -> None:
         self.make(MODELS["bf16 tied"])
-        reference = qwen2_reference.Qwen2(self.model, like_engine=True)
+        reference = decoder_reference.Decoder(self.model, like_engine=True)
         rng = np.random.default_rng(4)
         ids = [5, 17, 250, 3]
         without = engine_logits(self.model, ids, threads=2, piece=0)
         for rows, scale in ((1, 0.0), (1, 0.5), (9, 2.0)):
             with self.subTest(rows=rows, scale=scale):
-                prefix = qwen2_reference.round_to_bf16(
+                prefix = decoder_reference.round_to_bf16(
                     rng.standard_normal((rows, reference.config["hidden_size"])) * scale)
                 file = self.model / "prefix.bf16"
                 file.write_bytes((prefix.view(np.uint32) >> 16).astype("<u2").tobytes())

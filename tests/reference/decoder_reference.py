@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Qwen2 in plain numpy float32, written from the published architecture, for checking engines.
+"""Qwen2, Qwen3 and Llama in plain numpy float32, written from the published architectures, for
+checking engines.
 
 Reads the same HuggingFace directory as the engine and shares no code with it. Slow and simple:
-all rows at once, full attention matrices, no cache.
+all rows at once, full attention matrices, no cache. What an architecture has or has not (biases,
+norms of queries and keys) is told by the tensors of the file, positions by config.json.
 
-    tests/reference/qwen2_reference.py MODEL_DIR --ids 1,2,3
+    tests/reference/decoder_reference.py MODEL_DIR --ids 1,2,3
 prints the logits of the last position, one a line.
 """
 
@@ -56,7 +58,27 @@ def read_directory(directory: Path) -> dict[str, np.ndarray]:
     return tensors
 
 
-class Qwen2:
+def inverse_frequencies(config: dict, head_dim: int) -> np.ndarray:
+    """Radians by which each pair of a head turns from one position to the next, [head_dim / 2]."""
+    rope = config.get("rope_scaling") or config.get("rope_parameters") or {}
+    theta = rope.get("rope_theta") or config.get("rope_theta") or 10000.0
+    frequencies = float(theta) ** (-np.arange(0, head_dim, 2) / head_dim)
+    kind = rope.get("rope_type", "default")
+    if kind == "default":
+        return frequencies
+    if kind != "llama3":
+        raise ValueError(f"rope_type {kind} is not known here")
+    # Llama 3.1: short waves stay, long ones are stretched, those between are a mixture.
+    wavelengths = 2 * np.pi / frequencies
+    trained = rope["original_max_position_embeddings"]
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    smooth = (trained / wavelengths - low) / (high - low)
+    mixed = (1 - smooth) * frequencies / rope["factor"] + smooth * frequencies
+    return np.select([wavelengths < trained / high, wavelengths > trained / low],
+                     [frequencies, frequencies / rope["factor"]], mixed)
+
+
+class Decoder:
     """One model. `like_engine` rounds to bf16 where the engines store bf16: weight matrices and
     the K/V rows; without it everything is float32."""
 
@@ -87,6 +109,7 @@ class Qwen2:
         return (last @ self.tensors[name].T)[0]
 
     def norm(self, x: np.ndarray, weight: str) -> np.ndarray:
+        """RMS norm over the last axis."""
         variance = np.mean(np.square(x), axis=-1, keepdims=True, dtype=np.float32)
         return x / np.sqrt(variance + np.float32(self.config["rms_norm_eps"])) * self.tensors[weight]
 
@@ -102,7 +125,7 @@ class Qwen2:
     def rotate(self, x: np.ndarray) -> np.ndarray:
         """Rotary positions 0..n-1 on [heads, n, head_dim]; the halves of a head are pairs."""
         half = x.shape[-1] // 2
-        frequencies = float(self.config["rope_theta"]) ** (-np.arange(half) / half)
+        frequencies = inverse_frequencies(self.config, x.shape[-1])
         angles = np.outer(np.arange(x.shape[1]), frequencies)
         cosine, sine = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
         low, high = x[..., :half], x[..., half:]
@@ -111,8 +134,12 @@ class Qwen2:
     def attention(self, x: np.ndarray, name: str) -> np.ndarray:
         heads = self.config["num_attention_heads"]
         kv_heads = self.config["num_key_value_heads"]
-        query = self.rotate(self.heads(self.project(x, name + "q_proj"), heads))
-        key = self.rotate(self.heads(self.project(x, name + "k_proj"), kv_heads))
+        query = self.heads(self.project(x, name + "q_proj"), heads)
+        key = self.heads(self.project(x, name + "k_proj"), kv_heads)
+        if name + "q_norm.weight" in self.tensors:  # Qwen3: each head by itself
+            query = self.norm(query, name + "q_norm.weight")
+            key = self.norm(key, name + "k_norm.weight")
+        query, key = self.rotate(query), self.rotate(key)
         value = self.heads(self.project(x, name + "v_proj"), kv_heads)
         if self.like_engine:
             key, value = round_to_bf16(key), round_to_bf16(value)
@@ -140,7 +167,7 @@ def main() -> int:
     parser.add_argument("--like-engine", action="store_true",
                         help="round weights and K/V rows to bf16, as the engines do")
     args = parser.parse_args()
-    model = Qwen2(args.model, args.like_engine)
+    model = Decoder(args.model, args.like_engine)
     ids = [int(token) for token in args.ids.split(",")]
     for logit in model.logits(model.embed(ids)):
         print(repr(float(logit)))
