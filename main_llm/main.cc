@@ -28,7 +28,8 @@ int main(int argc, char** argv) {
         return main_llm::inspect(options->inspect, *loader);
     }
   } catch (const std::exception& error) {
-    std::cerr << "llm_llm: " << error.what() << '\n';
+    std::cerr << protocol::journal_prefix(protocol::LogLevel::kError) << "llm_llm: " << error.what()
+              << '\n';
   }
   return 1;
 }

@@ -2,7 +2,10 @@
 
 #include <pthread.h>
 
+#include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <ctime>
 #include <filesystem>
 #include <future>
 #include <iostream>
@@ -10,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "main_llm/service_notifier.h"
 #include "main_llm/unit.h"
 #include "protocol/log.h"
 #include "protocol/zmq_host.h"
@@ -27,10 +31,13 @@ class EndSignals {
     sigaddset(&signals_, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   }
-  int wait() const {
-    int signal = 0;
-    sigwait(&signals_, &signal);
-    return signal;
+  // The signal that came; 0 when `timeout`, if there is one, has passed, or sooner.
+  int wait(std::optional<std::chrono::milliseconds> timeout) const {
+    if (!timeout) return std::max(sigwaitinfo(&signals_, nullptr), 0);
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(*timeout);
+    const timespec limit{.tv_sec = seconds.count(),
+                         .tv_nsec = std::chrono::nanoseconds(*timeout - seconds).count()};
+    return std::max(sigtimedwait(&signals_, nullptr, &limit), 0);
   }
 
  private:
@@ -41,10 +48,22 @@ class EndSignals {
 const std::vector<std::string> kActions = {"setup", "pause",  "work",    "exit",
                                            "link",  "unlink", "taskinfo"};
 
+// Waits for a signal, and sends for signs of life: through both threads that everybody depends on,
+// so that the watchdog hears nothing when one is stuck.
+int wait_for_end(const EndSignals& signals, const ServiceNotifier& notifier,
+                 protocol::RpcServer& calls, protocol::ZmqHost& host) {
+  while (true) {
+    const int signal = signals.wait(notifier.interval());
+    if (signal != 0) return signal;
+    calls.post([&host, &notifier] { host.post([&notifier] { notifier.alive(); }); });
+  }
+}
+
 }  // namespace
 
 int run_unit(const UnitModeOptions& options, ModelLoader& loader) {
   const EndSignals signals;
+  const ServiceNotifier notifier;
   std::optional<Unit> unit;  // ends behind the host, which calls it; by then it has no tasks
   protocol::ZmqHostOptions host_options;
   host_options.socket_root = options.socket_root;
@@ -67,7 +86,11 @@ int run_unit(const UnitModeOptions& options, ModelLoader& loader) {
     protocol::log_info("llm-sys is not there yet");
   }
 
-  protocol::log_info("signal ", signals.wait(), ": ending");
+  notifier.ready();
+
+  const int signal = wait_for_end(signals, notifier, *calls, host);
+  notifier.stopping();
+  protocol::log_info("signal ", signal, ": ending");
   calls.reset();
   host.hurry();
   std::promise<void> dropped;

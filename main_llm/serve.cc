@@ -4,11 +4,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <iostream>
 #include <string>
 #include <thread>
 
+#include "main_llm/service_notifier.h"
 #include "main_llm/sys_unit.h"
 #include "main_llm/unit.h"
 #include "protocol/log.h"
@@ -62,9 +64,38 @@ class Router {
   SysUnit& sys_;
 };
 
+// Feeds the watchdog from the thread that serves all clients: when it is stuck, nothing comes.
+class Heartbeat {
+ public:
+  Heartbeat(boost::asio::io_context& io, const ServiceNotifier& notifier)
+      : timer_(io), notifier_(notifier) {
+    if (notifier_.interval()) schedule();
+  }
+  // io's run() waits for it no longer.
+  void end() {
+    has_ended_ = true;
+    timer_.cancel();
+  }
+
+ private:
+  void schedule() {
+    timer_.expires_after(*notifier_.interval());
+    timer_.async_wait([this](const boost::system::error_code&) {
+      if (has_ended_) return;
+      notifier_.alive();
+      schedule();
+    });
+  }
+
+  boost::asio::steady_timer timer_;
+  const ServiceNotifier& notifier_;
+  bool has_ended_ = false;
+};
+
 }  // namespace
 
 int serve(const ServeOptions& options, ModelLoader& loader) {
+  const ServiceNotifier notifier;
   ServeHost host;
   Unit unit(host, loader, options.unit);
   SysUnit sys(unit, loader, options.root);
@@ -81,9 +112,12 @@ int serve(const ServeOptions& options, ModelLoader& loader) {
       },
       [&](const protocol::ReplySinkPtr& sink) { unit.sender_gone(sink); });
 
+  Heartbeat heartbeat(io, notifier);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
+    notifier.stopping();
+    heartbeat.end();
     protocol::log_info("signal ", signal, ": ending");
     // The gateway stays until the tasks have written their last frames.
     unit.drop_tasks([&] { boost::asio::post(io, [&] { gateway.close(); }); });
@@ -91,6 +125,7 @@ int serve(const ServeOptions& options, ModelLoader& loader) {
 
   std::cout << "listening on " << options.listen << ':' << gateway.port() << std::endl;
   protocol::log_info("listening on ", options.listen, ":", gateway.port());
+  notifier.ready();
   io.run();
   return 0;
 }

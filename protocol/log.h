@@ -11,9 +11,14 @@ namespace protocol {
 
 enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
 
-// Sends the log to stderr, one line per event. `level`: trace, debug, info, warn, error or off.
-// Call once, before threads start. Throws std::invalid_argument for another level.
+// Sends the log to stderr, one line per event: with the time of day, or, where stderr is the
+// journal, which notes that itself, with the priority. `level`: trace, debug, info, warn, error or
+// off. Call once, before threads start. Throws std::invalid_argument for another level.
 void set_up_log(const std::string& level);
+
+// What stands in front of a line on stderr: "<3>" for an error and so on (sd-daemon(3)) where
+// stderr is the journal (JOURNAL_STREAM, systemd.exec(5)), otherwise nothing.
+std::string_view journal_prefix(LogLevel level);
 
 bool log_enabled(LogLevel level);
 void log_line(LogLevel level, const std::string& line);

@@ -100,6 +100,8 @@ class ZmqHost::Impl {
     handlers_.request(std::move(std::get<Request>(parsed)), client);
   }
 
+  void post(std::function<void()> job) { loop_.post(std::move(job)); }
+
   void hurry() { hurried_ = true; }
 
   std::string register_task() {
@@ -349,6 +351,7 @@ ZmqHost::~ZmqHost() = default;
 void ZmqHost::take_request(const std::string& reply_url, std::string_view json) {
   impl_->take_request(reply_url, json);
 }
+void ZmqHost::post(std::function<void()> job) { impl_->post(std::move(job)); }
 void ZmqHost::hurry() { impl_->hurry(); }
 std::string ZmqHost::register_task() { return impl_->register_task(); }
 void ZmqHost::release_task(const std::string& work_id) noexcept { impl_->release_task(work_id); }

@@ -37,6 +37,9 @@ class ZmqHost : public UnitHost {
   // Hands on a client's request that came by a call; of one that is none, tells the client.
   void take_request(const std::string& reply_url, std::string_view json);
 
+  // Runs `job` on the host's thread, when it gets to it; must not block. From any thread.
+  void post(std::function<void()> job);
+
   // From now on llm-sys is given little time: the program ends.
   void hurry();
 

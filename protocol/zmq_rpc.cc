@@ -88,6 +88,8 @@ class RpcServer::Impl {
     });
   }
 
+  void post(std::function<void()> job) { loop_.post(std::move(job)); }
+
  private:
   void open(const std::string& url) {
     socket_ = std::make_unique<zmq::socket_t>(loop_.context(), zmq::socket_type::rep);
@@ -142,5 +144,7 @@ RpcServer::RpcServer(const std::filesystem::path& socket_file, std::vector<std::
     : impl_(std::make_unique<Impl>(socket_file, std::move(actions), std::move(on_request))) {}
 
 RpcServer::~RpcServer() = default;
+
+void RpcServer::post(std::function<void()> job) { impl_->post(std::move(job)); }
 
 }  // namespace protocol

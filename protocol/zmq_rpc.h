@@ -56,6 +56,9 @@ class RpcServer {
   // Ends the thread, and removes the file unless another program has taken it over.
   ~RpcServer();
 
+  // Runs `job` on the thread that answers, when it gets to it; must not block. From any thread.
+  void post(std::function<void()> job);
+
  private:
   class Impl;
   const std::unique_ptr<Impl> impl_;

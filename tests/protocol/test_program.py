@@ -18,7 +18,7 @@ class CommandLine(ProtocolTest):
     def test_version(self) -> None:
         finished = run_program(SCRIPTED, "--version")
         self.assertEqual(finished.returncode, 0)
-        self.assertRegex(finished.stdout, r"^llm_llm \d+\.\d+\.\d+\n$")
+        self.assertRegex(finished.stdout, r"^llm_llm \d+\.\d+\.\d+-soft\d+\n$")
 
     def test_help(self) -> None:
         finished = run_program(SCRIPTED, "--help")
