@@ -180,5 +180,19 @@ class Program(unittest.TestCase):
         self.assertEqual(*answers)
 
 
+class Package(unittest.TestCase):
+    """What deploy/build-package makes of it; more in tests/deploy/test_package.py."""
+
+    def test_package_is_in_order_and_its_program_runs(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            printed = run(str(REPOSITORY / "deploy" / "build-package"), "--output", folder)
+            package = printed.splitlines()[0]
+            self.assertEqual(run("dpkg-deb", "--field", package, "Architecture"), "arm64\n")
+            run("lintian", "--allow-root", "--fail-on", "error", package)
+            run("dpkg-deb", "-x", package, f"{folder}/root")
+            said = run(EMULATOR, f"{folder}/root/opt/m5stack/bin/llm_llm", "--version")
+            self.assertEqual(said, run(str(HOST / "llm_llm"), "--version"))
+
+
 if __name__ == "__main__":
     unittest.main()
