@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "runner/error.h"
@@ -53,13 +54,20 @@ void check_room(std::uint64_t needed, const NpuModelOptions& options, const char
 
 std::uint64_t file_bytes(const NpuModelFiles& files) {
   std::uint64_t bytes = 0;
+  std::string missing;
   const auto add = [&](const std::filesystem::path& path) {
-    const MappedFile file(path);
-    check_graph_file(file);
-    bytes += file.bytes().size();
+    std::error_code error;
+    if (std::filesystem::exists(path, error)) {
+      const MappedFile file(path);
+      check_graph_file(file);
+      bytes += file.bytes().size();
+    } else {
+      missing += (missing.empty() ? path.string() : ", " + path.filename().string());
+    }
   };
   std::for_each(files.layers.begin(), files.layers.end(), add);
   add(files.post);
+  if (!missing.empty()) throw Error(ErrorCode::kNotFound, missing + ": not there");
   return bytes;
 }
 

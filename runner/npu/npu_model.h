@@ -24,8 +24,8 @@ struct NpuModelFiles {
   bool load_layers_on_demand = false;
 };
 
-// Of all files together. Throws Error(kNotFound, kBadModel) for one that is missing, or that
-// git clone left as a Git LFS pointer.
+// Of all files together. Throws Error: kNotFound naming all that are missing, kBadModel for the
+// first that is none, as where git clone left a Git LFS pointer.
 std::uint64_t file_bytes(const NpuModelFiles& files);
 
 struct NpuModelOptions {

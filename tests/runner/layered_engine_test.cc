@@ -355,8 +355,10 @@ TEST_F(LayeredEngineTest, BrokenFilesAreNamed) {
   changed.layers[1] = other.files().layers[1];
   expect(changed, "its tensors have other sizes than those of");
   changed.layers[1] = directory / "missing.axmodel";
-  EXPECT_NE(message_of(runner::ErrorCode::kNotFound, load(changed)).find("missing.axmodel"),
-            std::string::npos);
+  changed.post = directory / "gone.axmodel";
+  EXPECT_NE(
+      message_of(runner::ErrorCode::kNotFound, load(changed)).find("missing.axmodel, gone.axmodel"),
+      std::string::npos);
 }
 
 }  // namespace
