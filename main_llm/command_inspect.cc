@@ -9,7 +9,7 @@
 namespace main_llm {
 
 int inspect(const InspectOptions& options, ModelLoader& loader) {
-  const std::string json = loader.inspect(options.model);
+  const std::string json = loader.inspect(options.model, true);
   if (options.json) {
     std::cout << json << '\n';
     return 0;

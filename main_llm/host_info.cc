@@ -37,19 +37,6 @@ std::optional<unsigned long long> number_behind(std::string_view text, std::stri
   return number;
 }
 
-struct Memory {
-  unsigned long long total_kib = 0;
-  unsigned long long available_kib = 0;
-};
-
-Memory host_memory() {
-  std::ostringstream text;
-  text << std::ifstream("/proc/meminfo").rdbuf();
-  const std::string meminfo = text.str();
-  return {number_behind(meminfo, "MemTotal:").value_or(0),
-          number_behind(meminfo, "MemAvailable:").value_or(0)};
-}
-
 std::string eth_info_json() {
   ifaddrs* first = nullptr;
   if (getifaddrs(&first) != 0) return "[]";
@@ -71,6 +58,14 @@ std::string eth_info_json() {
 
 }  // namespace
 
+HostMemory host_memory(const std::filesystem::path& root) {
+  std::ostringstream text;
+  text << std::ifstream(root / "proc/meminfo").rdbuf();
+  const std::string meminfo = text.str();
+  return {number_behind(meminfo, "MemTotal:").value_or(0),
+          number_behind(meminfo, "MemAvailable:").value_or(0)};
+}
+
 std::string HostInfo::hwinfo_json() {
   const std::string temperature = read_line("/sys/class/thermal/thermal_zone0/temp");
 
@@ -85,7 +80,7 @@ std::string HostInfo::hwinfo_json() {
   busy_ticks_ = busy;
   total_ticks_ = total;
 
-  const Memory memory = host_memory();
+  const HostMemory memory = host_memory("/");
   const auto used = memory.total_kib == 0
                         ? 0
                         : (memory.total_kib - memory.available_kib) * 100 / memory.total_kib;
@@ -95,7 +90,7 @@ std::string HostInfo::hwinfo_json() {
 }
 
 std::string cmminfo_json(const std::filesystem::path& root) {
-  const Memory memory = host_memory();
+  const HostMemory memory = host_memory(root);
   const runner::CmmInfo info = runner::read_cmm_info(root).value_or(runner::CmmInfo{
       memory.total_kib, memory.total_kib - memory.available_kib, memory.available_kib});
   return "{\"total\":" + std::to_string(info.total_kib) +

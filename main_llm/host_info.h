@@ -19,6 +19,13 @@ class HostInfo {
   unsigned long long total_ticks_ = 0;
 };
 
+// The machine's memory; zero where `root`/proc/meminfo does not tell.
+struct HostMemory {
+  unsigned long long total_kib = 0;
+  unsigned long long available_kib = 0;
+};
+HostMemory host_memory(const std::filesystem::path& root);
+
 // {"total","used","remain"} in KiB: of the NPU's memory, or of the machine's where there is none.
 // `root` stands in front of /proc.
 std::string cmminfo_json(const std::filesystem::path& root);

@@ -78,9 +78,24 @@ class RealModelLoader : public ModelLoader {
     return listing;
   }
 
-  std::string inspect(const std::string& name) override {
-    const FoundModel found = find(name, true);
+  std::string inspect(const std::string& name, bool allow_path) override {
+    const FoundModel found = find(name, allow_path);
     return found.engine == "ax" ? inspect_ax(found) : inspect_cpu(found);
+  }
+
+  NpuLibraries open_npu_libraries() const override {
+    NpuLibraries libraries;
+    libraries.names = runner::ax_library_names();
+    libraries.folder_is_given = !options_.ax_lib_dir.empty();
+    libraries.folders = libraries.folder_is_given ? std::vector<fs::path>{options_.ax_lib_dir}
+                                                  : runner::ax_library_folders(options_.root);
+    try {
+      libraries.folder = runner::AxLibrary::open(options_.ax_lib_dir, options_.root)->folder;
+      libraries.are_open = true;
+    } catch (const runner::Error& error) {
+      libraries.problem = error.what();
+    }
+    return libraries;
   }
 
  private:
@@ -114,6 +129,7 @@ class RealModelLoader : public ModelLoader {
   static std::string inspect_ax(const FoundModel& found) {
     const NpuParts parts = read_npu_parts(found);
     const runner::NpuModelFiles& graphs = parts.description.graphs;
+    runner::map_embeddings(parts.description.embeddings, graphs.vocab, graphs.hidden);
     return "{\"name\":" + quoted(found.location.name) +
            ",\"path\":" + quoted(found.location.directory.string()) +
            ",\"engine\":" + quoted(found.engine) +
@@ -121,6 +137,7 @@ class RealModelLoader : public ModelLoader {
            ",\"num_layers\":" + std::to_string(graphs.layers.size()) +
            ",\"vocab_size\":" + std::to_string(graphs.vocab) +
            ",\"weights_bytes\":" + std::to_string(runner::file_bytes(graphs)) +
+           ",\"layers_on_demand\":" + (graphs.load_layers_on_demand ? "true" : "false") +
            ",\"tokenizer\":" + quoted(parts.text.tokenizer_kind) +
            ",\"template\":" + quoted(std::string(parts.text.chat_template.name())) +
            ",\"mode_json\":" + quoted(found.location.mode_json->string()) + "}";
@@ -160,16 +177,7 @@ class RealModelLoader : public ModelLoader {
     }
     if (asked != "auto") return asked;
     // Both: the NPU, where it can be had.
-    return has_axmodels && (!has_config || has_ax_libraries()) ? "ax" : "cpu";
-  }
-
-  bool has_ax_libraries() const {
-    try {
-      runner::AxLibrary::open(options_.ax_lib_dir, options_.root);
-      return true;
-    } catch (const runner::Error&) {
-      return false;
-    }
+    return has_axmodels && (!has_config || open_npu_libraries().are_open) ? "ax" : "cpu";
   }
 
   // Tells the log, in steps of a quarter, and whoever else wants to know.

@@ -28,6 +28,16 @@ struct ModelListing {
   std::string mode_json;  // one line of JSON: its mode json, or one made up for it
 };
 
+// What opening an NPU's libraries comes to.
+struct NpuLibraries {
+  std::vector<std::string> names;              // all three belong together
+  std::vector<std::filesystem::path> folders;  // vendors', or the one of --ax-lib-dir
+  bool folder_is_given = false;                // then no other is looked in
+  bool are_open = false;
+  std::string folder;   // that they were opened from; "" for the loader's path
+  std::string problem;  // why they were not
+};
+
 // Opens models by name. The program is linked with one of two implementations: model_loader.cc
 // (real models) or tests/scripted/scripted_loader.cc (answers from a script).
 //
@@ -47,8 +57,12 @@ class ModelLoader {
 
   virtual std::vector<ModelListing> list() = 0;
 
-  // What is known of a model without loading it, for `inspect`: a JSON object on one line.
-  virtual std::string inspect(const std::string& name) = 0;
+  // What is known of a model without loading it, for `inspect`: a JSON object on one line. Throws
+  // as load() does where its files are missing or broken.
+  virtual std::string inspect(const std::string& name, bool allow_path) = 0;
+
+  // Opens the NPU's libraries as load() would, for a diagnosis.
+  virtual NpuLibraries open_npu_libraries() const = 0;
 };
 
 std::unique_ptr<ModelLoader> make_model_loader(const ModelOptions& options);

@@ -83,8 +83,8 @@ OpenLibraries open_anywhere(const fs::path& root, std::string& folder) {
   std::string problem;
   if (open_by_name(libraries, problem)) return libraries;
   std::string places = "by the loader (" + problem + ")";
-  for (const char* name : kVendorFolders) {
-    folder = (root / name).string();
+  for (const fs::path& vendor_folder : ax_library_folders(root)) {
+    folder = vendor_folder.string();
     const std::string missing = missing_in(folder);
     if (missing.empty() && open_in_folder(folder, libraries, problem)) return libraries;
     places += ", in " + folder;
@@ -125,6 +125,14 @@ std::shared_ptr<const AxLibrary> AxLibrary::open(const fs::path& directory, cons
   RUNNER_AX_FUNCTIONS(RUNNER_AX_LOOK_UP)
 #undef RUNNER_AX_LOOK_UP
   return opened;
+}
+
+std::vector<std::string> ax_library_names() { return {kLibraries.begin(), kLibraries.end()}; }
+
+std::vector<fs::path> ax_library_folders(const fs::path& root) {
+  std::vector<fs::path> folders;
+  for (const char* name : kVendorFolders) folders.push_back(root / name);
+  return folders;
 }
 
 std::string ax_code_text(std::int32_t code) {

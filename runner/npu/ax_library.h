@@ -28,6 +28,10 @@ struct AxLibrary {
                                                const std::filesystem::path& root);
 };
 
+// The names of the three libraries, and the folders below `root` that vendors put them in.
+std::vector<std::string> ax_library_names();
+std::vector<std::filesystem::path> ax_library_folders(const std::filesystem::path& root);
+
 // "0x80060081 (no handle or context)": a code of the vendor, with its meaning where it is known.
 std::string ax_code_text(std::int32_t code);
 

@@ -144,7 +144,8 @@ class FakeLoader : public ModelLoader {
     return model->second;
   }
   std::vector<ModelListing> list() override { return {}; }
-  std::string inspect(const std::string&) override { return "{}"; }
+  std::string inspect(const std::string&, bool) override { return "{}"; }
+  NpuLibraries open_npu_libraries() const override { return {}; }
 
   std::map<std::string, std::shared_ptr<const runner::Model>> models;
 };

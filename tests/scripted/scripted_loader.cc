@@ -54,14 +54,16 @@ class ScriptedLoader : public main_llm::ModelLoader {
     return models;
   }
 
-  std::string inspect(const std::string& name) override {
-    const std::filesystem::path folder = find_folder(name, true);
+  std::string inspect(const std::string& name, bool allow_path) override {
+    const std::filesystem::path folder = find_folder(name, allow_path);
     const Script script = read_limited(folder);
     return "{\"path\":" + protocol::json_string(folder.string()) +
            ",\"engine\":\"scripted\",\"hidden_size\":" + std::to_string(script.hidden) +
            ",\"num_layers\":1,\"vocab_size\":" + std::to_string(script.vocab()) +
            ",\"context_length\":" + std::to_string(script.context) + "}";
   }
+
+  main_llm::NpuLibraries open_npu_libraries() const override { return {}; }
 
  private:
   std::filesystem::path find_folder(const std::string& name, bool allow_path) const {
