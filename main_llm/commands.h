@@ -5,7 +5,7 @@
 
 namespace main_llm {
 
-// The commands that need no socket. Each returns the exit status and throws runner::Error when
+// The commands that serve nobody. Each returns the exit status and throws runner::Error when
 // the model cannot be opened or run.
 
 // One answer, or a chat on the terminal. Text goes to stdout, a one-line summary to stderr.
@@ -16,5 +16,9 @@ int bench(const BenchOptions& options, ModelLoader& loader);
 
 // What a model folder holds.
 int inspect(const InspectOptions& options, ModelLoader& loader);
+
+// What is wrong with this machine and how to repair it (doctor.h). The exit status is 0 when
+// nothing keeps the unit from working, else 1.
+int doctor(const DoctorOptions& options, ModelLoader& loader);
 
 }  // namespace main_llm

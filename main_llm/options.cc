@@ -20,6 +20,7 @@ Examples:
   llm_llm run ./Qwen2.5-0.5B-Instruct          a chat on the terminal with a model folder
   llm_llm bench tiny-chat --json               how fast it is here
   llm_llm inspect tiny-chat                    what a model folder holds
+  llm_llm doctor                               what is wrong with this machine, and the fix
 
 Every option --x-y can be given as environment variable LLM_LLM_X_Y; the command line wins.)";
 
@@ -150,6 +151,16 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
   return inspect;
 }
 
+CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
+  auto* doctor = app.add_subcommand("doctor", "what is wrong with this machine, and the fix");
+  doctor
+      ->add_option("--socket-root", options.socket_root,
+                   "folder of rpc.sys and rpc.llm (default: /tmp below --root)")
+      ->type_name("DIR");
+  doctor->add_flag("--json", options.json, "one JSON object instead of text");
+  return doctor;
+}
+
 }  // namespace
 
 std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
@@ -165,20 +176,24 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* bench = add_bench(app, options.bench);
   const CLI::App* inspect = add_inspect(app, options.inspect);
+  const CLI::App* doctor = add_doctor(app, options.doctor);
   add_environment_names(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    exit_status = app.exit(error);
+    exit_status = app.exit(error) == 0 ? 0 : 2;
     return std::nullopt;
   }
   options.command = serve->parsed()     ? Command::kServe
                     : run->parsed()     ? Command::kRun
                     : bench->parsed()   ? Command::kBench
                     : inspect->parsed() ? Command::kInspect
+                    : doctor->parsed()  ? Command::kDoctor
                                         : Command::kUnit;
   if (options.models.roots.empty()) options.models.roots = default_roots(options.models.root);
   options.serve.root = options.models.root;
+  options.doctor.root = options.models.root;
+  options.doctor.models = options.models.roots;
   if (options.log_level.empty()) {
     const bool is_service = options.command == Command::kServe || options.command == Command::kUnit;
     options.log_level = is_service ? "info" : "warn";

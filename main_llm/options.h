@@ -51,7 +51,14 @@ struct InspectOptions {
   bool json = false;
 };
 
-enum class Command { kUnit, kServe, kRun, kBench, kInspect };
+struct DoctorOptions {
+  std::filesystem::path root = "/";
+  std::filesystem::path socket_root;  // of rpc.sys and rpc.llm; empty: root/tmp
+  std::vector<std::filesystem::path> models;
+  bool json = false;
+};
+
+enum class Command { kUnit, kServe, kRun, kBench, kInspect, kDoctor };
 
 // The whole command line, with the environment (LLM_LLM_X_Y for --x-y) as its defaults.
 struct Options {
@@ -63,10 +70,11 @@ struct Options {
   RunOptions run;
   BenchOptions bench;
   InspectOptions inspect;
+  DoctorOptions doctor;
 };
 
 // nullopt when the command line asked only for text (--help, --version) or was wrong: the text
-// has been printed and `exit_status` says which.
+// has been printed, and `exit_status` is 0 or 2.
 std::optional<Options> parse_options(int argc, char** argv, int& exit_status);
 
 }  // namespace main_llm
