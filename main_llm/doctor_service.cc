@@ -110,16 +110,19 @@ Finding check_active(const DoctorView& view) {
       view.systemctl({"show", "--property=ActiveState,SubState,NRestarts", "llm-llm.service"});
   if (!shown) return {id, CheckState::kSkip, "systemctl does not answer", ""};
   const std::string active = property(*shown, "ActiveState");
-  const std::string state = active + " (" + property(*shown, "SubState") + ")";
+  const std::string detail = property(*shown, "SubState");
+  const std::string state = active + " (" + detail + ")";
   const std::string restarts = property(*shown, "NRestarts");
   if (active == "active") {
     const bool has_ended = !restarts.empty() && restarts != "0";
     if (!has_ended) return {id, CheckState::kOk, state, ""};
-    return {id, CheckState::kWarn, state + ", after " + restarts + " restarts by systemd", log};
+    return {id, CheckState::kWarn, state + ", restarts by systemd: " + restarts, log};
+  }
+  if (detail == "auto-restart") {
+    return {id, CheckState::kFail, state + ", it ends again and again: restarts " + restarts, log};
   }
   if (active == "activating") {
-    return {id, CheckState::kFail, state + ", after " + restarts + " restarts: it ends at once",
-            log};
+    return {id, CheckState::kWarn, state + ", not ready yet", "ask again; if it stays so: " + log};
   }
   return {id, CheckState::kFail, state,
           "systemctl reset-failed llm-llm; systemctl start llm-llm; if it ends again: " + log};

@@ -98,10 +98,13 @@ TEST_F(DoctorService, SaysWhatSystemdSays) {
   answer_systemctl(std::nullopt);
   expect("service.active", CheckState::kSkip, "does not answer");
   answer_systemctl("NRestarts=57\nActiveState=activating\nSubState=auto-restart\n");
-  expect("service.active", CheckState::kFail, "activating (auto-restart), after 57 restarts",
+  expect("service.active", CheckState::kFail,
+         "activating (auto-restart), it ends again and again: restarts 57",
          "journalctl -u llm-llm");
+  answer_systemctl("NRestarts=0\nActiveState=activating\nSubState=start\n");
+  expect("service.active", CheckState::kWarn, "not ready yet", "journalctl -u llm-llm");
   answer_systemctl("NRestarts=1\nActiveState=active\nSubState=running\n");
-  expect("service.active", CheckState::kWarn, "after 1 restarts", "journalctl");
+  expect("service.active", CheckState::kWarn, "restarts by systemd: 1", "journalctl");
   answer_systemctl("NRestarts=0\nActiveState=inactive\nSubState=dead\n");
   expect("service.active", CheckState::kFail, "inactive (dead)", "systemctl start llm-llm");
 }
