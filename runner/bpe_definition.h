@@ -22,6 +22,7 @@ struct AddedToken {
   bool normalized =
       false;  // looked for after normalization, else before; special ones always before
   bool single_word = false;  // not within a word
+  bool verbatim = false;     // with normalized: looked for as it is, not as normalizing leaves it
 };
 
 // A byte-pair encoding as the three kinds of file that hold one describe it: tokenizer.json

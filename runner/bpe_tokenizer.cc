@@ -50,7 +50,9 @@ std::vector<AddedToken> BpeTokenizer::select(const BpeDefinition& definition,
   std::vector<AddedToken> tokens;
   for (AddedToken token : definition.added_tokens) {
     if ((token.normalized && !token.special) != after_normalizing) continue;
-    if (after_normalizing) token.text = normalizer_.rewrite(to_valid_utf8(token.text), true);
+    if (after_normalizing && !token.verbatim) {
+      token.text = normalizer_.rewrite(to_valid_utf8(token.text), true);
+    }
     if (!token.text.empty()) tokens.push_back(std::move(token));
   }
   return tokens;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "runner/chars_map.h"
 #include "runner/nfc.h"
 
 namespace runner {
@@ -42,6 +43,7 @@ struct Rewrite {
     if (step.unless_there && text.starts_with(step.text)) return;
     text.insert(0, step.text);
   }
+  void operator()(const ReplaceCharacters& step) const { text = step.map->rewrite(text); }
   void operator()(const CollapseSpaces&) const { text = collapse_spaces(text); }
 };
 

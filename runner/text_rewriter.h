@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -7,6 +8,8 @@
 #include <vector>
 
 namespace runner {
+
+class CharsMap;
 
 // Steps of a tokenizer's normalizer. A section is the text between two added tokens.
 struct ComposeNfc {};
@@ -20,10 +23,15 @@ struct PrependText {
   bool first_section_only = false;
   bool unless_there = false;  // not where the section starts with it
 };
+// SentencePiece's table of replacements (chars_map.h).
+struct ReplaceCharacters {
+  std::shared_ptr<const CharsMap> map;
+};
 // Spaces side by side become one; those at the ends go.
 struct CollapseSpaces {};
 
-using TextRewrite = std::variant<ComposeNfc, ReplaceText, PrependText, CollapseSpaces>;
+using TextRewrite =
+    std::variant<ComposeNfc, ReplaceText, PrependText, ReplaceCharacters, CollapseSpaces>;
 
 // Rewrites text step by step. Immutable; may be used from several threads at once.
 class TextRewriter {
