@@ -12,7 +12,7 @@
 #include "runner/error.h"
 #include "runner/file_text.h"
 #include "runner/native_prompt_encoder.h"
-#include "runner/tokenizer_json.h"
+#include "runner/tokenizer_file.h"
 
 namespace runner {
 namespace {
@@ -77,12 +77,6 @@ auto in_file(const fs::path& path, const Work& work) {
     if (what.starts_with(name)) what.remove_prefix(name.size());
     throw Error(error.code(), path.string() + ": " + std::string(what));
   }
-}
-
-std::shared_ptr<const BpeTokenizer> load_tokenizer(const fs::path& path) {
-  const std::string json = read_text_file(path);
-  return in_file(
-      path, [&json] { return std::make_shared<const BpeTokenizer>(parse_tokenizer_json(json)); });
 }
 
 // The text of a token given as a string, or as an object as HuggingFace saves AddedToken.
@@ -199,7 +193,7 @@ TextModel load_text_model(const fs::path& directory) {
   const SettingsFile config(directory / "tokenizer_config.json");
   const SettingsFile generation(directory / "generation_config.json");
   TextModel model;
-  model.tokenizer = load_tokenizer(directory / "tokenizer.json");
+  model.tokenizer = load_tokenizer(find_tokenizer_file(directory));
   model.tokenizer_kind = model.tokenizer->kind();
   model.chat_template = load_template(directory, config, *model.tokenizer);
   model.stop_tokens = find_stop_tokens(generation, config, model);

@@ -21,25 +21,14 @@
 #include <vector>
 
 #include "runner/bpe_tokenizer.h"
-#include "runner/file_text.h"
-#include "runner/sentencepiece_model.h"
-#include "runner/tiktoken.h"
 #include "runner/token_decoder.h"
-#include "runner/tokenizer_json.h"
+#include "runner/tokenizer_file.h"
 #include "runner/utf8_stream.h"
 
 namespace {
 
 using namespace runner;
 using Rows = simdjson::dom::array;
-
-BpeDefinition read_definition(std::filesystem::path file) {
-  if (std::filesystem::is_directory(file)) file /= "tokenizer.json";
-  const std::string bytes = read_text_file(file);
-  if (file.extension() == ".model") return parse_sentencepiece_model(bytes);
-  if (file.extension() == ".tiktoken") return parse_tiktoken(bytes);
-  return parse_tokenizer_json(bytes);
-}
 
 void print_ids(const BpeTokenizer& tokenizer, const Rows& texts, SpecialText special) {
   std::cout << '[';
@@ -102,7 +91,9 @@ int run(int argc, char** argv) {
     std::cerr << "usage: text_probe TOKENIZER [--special|--decode]\n";
     return 2;
   }
-  const auto tokenizer = std::make_shared<const BpeTokenizer>(read_definition(argv[1]));
+  std::filesystem::path file = argv[1];
+  if (std::filesystem::is_directory(file)) file = find_tokenizer_file(file);
+  const std::shared_ptr<const BpeTokenizer> tokenizer = load_tokenizer(file);
 
   const std::string input{std::istreambuf_iterator<char>(std::cin), {}};
   simdjson::dom::parser parser;
