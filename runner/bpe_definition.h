@@ -61,6 +61,7 @@ struct BpeDefinition {
   // What a single text stands between when special tokens are asked for ("<s>" … ).
   std::vector<TokenId> before;
   std::vector<TokenId> after;
+  std::optional<TokenId> end_of_text;  // where the file itself says which token ends a text
 };
 
 }  // namespace runner

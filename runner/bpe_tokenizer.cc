@@ -35,6 +35,7 @@ BpeTokenizer::BpeTokenizer(const BpeDefinition& definition)
       drops_first_space_(definition.drops_first_space),
       before_(definition.before),
       after_(definition.after),
+      end_of_text_(definition.end_of_text),
       highest_(vocabulary_.size() - 1) {
   for (const AddedToken& token : definition.added_tokens) {
     added_[token.id] = {vocabulary_.bytes_of(token.text), token.special};

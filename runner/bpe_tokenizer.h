@@ -43,6 +43,9 @@ class BpeTokenizer {
   const std::vector<TokenId>& before() const { return before_; }
   const std::vector<TokenId>& after() const { return after_; }
 
+  // The token that ends a text, where the tokenizer's own file says which.
+  std::optional<TokenId> end_of_text() const { return end_of_text_; }
+
   // The bytes that a token adds to an answer, perhaps a part of a character; none for special
   // tokens and ids without a token. Valid as long as this object.
   std::string_view bytes(TokenId token) const;
@@ -85,6 +88,7 @@ class BpeTokenizer {
   bool drops_first_space_;
   std::vector<TokenId> before_;
   std::vector<TokenId> after_;
+  std::optional<TokenId> end_of_text_;
   std::unordered_map<TokenId, Added> added_;
   std::unordered_map<std::string, TokenId> added_ids_;  // by text
   TokenId highest_;

@@ -38,6 +38,7 @@ struct TrainerSpec {
   bool treat_whitespace_as_suffix = false;
   bool byte_fallback = false;
   std::string begin_piece = "<s>";
+  std::string end_piece = "</s>";
 };
 
 struct NormalizerSpec {
@@ -83,6 +84,7 @@ TrainerSpec read_trainer(std::string_view message) {
     if (field.number() == 24) trainer.treat_whitespace_as_suffix = field.boolean();
     if (field.number() == 35) trainer.byte_fallback = field.boolean();
     if (field.number() == 46) trainer.begin_piece = field.bytes();
+    if (field.number() == 47) trainer.end_piece = field.bytes();
   }
   return trainer;
 }
@@ -194,7 +196,9 @@ void add_pieces(const ModelFile& file, BpeDefinition& result) {
                      " are both of type UNKNOWN");
       result.unknown = id;
     }
-    if (type == Piece::Type::kControl && text == file.trainer.begin_piece) result.before = {id};
+    if (type != Piece::Type::kControl) continue;
+    if (text == file.trainer.begin_piece) result.before = {id};
+    if (text == file.trainer.end_piece) result.end_of_text = id;
   }
   if (!result.unknown) refuse_model("has no piece of type UNKNOWN");
 }

@@ -92,6 +92,7 @@ void add_qwen_tokens(BpeDefinition& result) {
   const auto add = [&](const std::string& text) {
     result.added_tokens.push_back({.id = next++, .text = text, .special = true});
   };
+  result.end_of_text = next;
   add("<|endoftext|>");
   add("<|im_start|>");
   add("<|im_end|>");

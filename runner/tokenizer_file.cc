@@ -20,11 +20,24 @@ BpeDefinition parse_tokenizer(const std::filesystem::path& file) {
   return parse_sentencepiece_model(bytes);
 }
 
-}  // namespace
+void add_phi3_marks(BpeDefinition& definition) {
+  TokenId next = 32000;
+  for (const char* text : {"<|endoftext|>", "<|assistant|>", "<|placeholder1|>", "<|placeholder2|>",
+                           "<|placeholder3|>", "<|placeholder4|>", "<|system|>", "<|end|>",
+                           "<|placeholder5|>", "<|placeholder6|>", "<|user|>"}) {
+    const bool is_mark = next != 32000;
+    definition.added_tokens.push_back(
+        {.id = next++, .text = text, .special = true, .rstrip = is_mark});
+  }
+}
 
-std::shared_ptr<const BpeTokenizer> load_tokenizer(const std::filesystem::path& file) {
+template <typename Change>
+std::shared_ptr<const BpeTokenizer> load_changed(const std::filesystem::path& file,
+                                                 const Change& change) {
   try {
-    return std::make_shared<const BpeTokenizer>(parse_tokenizer(file));
+    BpeDefinition definition = parse_tokenizer(file);
+    change(definition);
+    return std::make_shared<const BpeTokenizer>(definition);
   } catch (const Error& error) {
     std::string_view what = error.what();
     if (what.starts_with(file.string())) throw;
@@ -32,6 +45,20 @@ std::shared_ptr<const BpeTokenizer> load_tokenizer(const std::filesystem::path& 
     if (what.starts_with(name)) what.remove_prefix(name.size());
     throw Error(error.code(), file.string() + ": " + std::string(what));
   }
+}
+
+}  // namespace
+
+std::shared_ptr<const BpeTokenizer> load_tokenizer(const std::filesystem::path& file) {
+  return load_changed(file, [](BpeDefinition&) {});
+}
+
+std::shared_ptr<const BpeTokenizer> load_phi3_tokenizer(const std::filesystem::path& file) {
+  return load_changed(file, [](BpeDefinition& definition) {
+    // A tokenizer.json has them.
+    if (definition.ranks.empty()) return;
+    add_phi3_marks(definition);
+  });
 }
 
 std::filesystem::path find_tokenizer_file(const std::filesystem::path& directory) {
