@@ -33,6 +33,7 @@ std::uint32_t read_unit(std::string_view bytes) {
 
 AddedTokenMatcher match_all(const std::vector<std::string>& texts) {
   std::vector<AddedToken> tokens;
+  tokens.reserve(texts.size());
   for (const std::string& text : texts) tokens.push_back({.text = text});
   return AddedTokenMatcher(std::move(tokens));
 }
