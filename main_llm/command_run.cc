@@ -78,23 +78,24 @@ class Runner {
       prefix_ = std::make_shared<const runner::SoftPrefix>(
           runner::read_soft_prefix_file(options.soft_prefix, model_->shape.hidden));
     }
-    system_ =
-        !options.system.empty() ? options.system : model_->mode_param.system_prompt.value_or("");
+    prompt_options_ = runner::prompt_options(
+        *model_, options.params,
+        !options.system.empty() ? options.system : model_->mode_param.system_prompt.value_or(""));
   }
 
   void continue_ids() {
-    const auto encoder = model_->new_prompt_encoder("");
+    const auto encoder = model_->new_prompt_encoder(prompt_options_);
     runner::Session session(model_->new_engine(), model_->embeddings, *encoder, false);
     finish(session.generate(options_.ids, prefix_, generation_, sink_, {}));
   }
 
   void answer(const std::string& prompt) {
-    runner::Conversation conversation(model_, system_, false);
+    runner::Conversation conversation(model_, prompt_options_, false);
     finish(conversation.ask(prompt, prefix_, generation_, sink_, {}));
   }
 
   void chat() {
-    runner::Conversation conversation(model_, system_, true);
+    runner::Conversation conversation(model_, prompt_options_, true);
     const bool terminal = isatty(STDIN_FILENO) != 0;
     if (terminal) std::cerr << "An empty line is skipped; /reset starts afresh; end with Ctrl-D.\n";
     std::string line;
@@ -121,7 +122,7 @@ class Runner {
   runner::GenerationOptions generation_;
   runner::TextSink sink_;
   std::shared_ptr<const runner::SoftPrefix> prefix_;
-  std::string system_;
+  runner::PromptOptions prompt_options_;
 };
 
 }  // namespace

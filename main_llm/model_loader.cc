@@ -122,7 +122,7 @@ class RealModelLoader : public ModelLoader {
            ",\"weights_bytes\":" + std::to_string(weights.file_bytes()) +
            ",\"tied_embeddings\":" + (config.tied_embeddings ? "true" : "false") +
            ",\"tokenizer\":" + quoted(text.tokenizer_kind) +
-           ",\"template\":" + quoted(std::string(text.chat_template.name())) + ",\"mode_json\":" +
+           ",\"template\":" + quoted(text.template_name()) + ",\"mode_json\":" +
            (found.location.mode_json ? quoted(found.location.mode_json->string()) : "null") + "}";
   }
 
@@ -139,7 +139,7 @@ class RealModelLoader : public ModelLoader {
            ",\"weights_bytes\":" + std::to_string(runner::file_bytes(graphs)) +
            ",\"layers_on_demand\":" + (graphs.load_layers_on_demand ? "true" : "false") +
            ",\"tokenizer\":" + quoted(parts.text.tokenizer_kind) +
-           ",\"template\":" + quoted(std::string(parts.text.chat_template.name())) +
+           ",\"template\":" + quoted(parts.text.template_name()) +
            ",\"mode_json\":" + quoted(found.location.mode_json->string()) + "}";
   }
 
@@ -210,8 +210,8 @@ class RealModelLoader : public ModelLoader {
     model->new_engine = [weights = cpu.weights, threads = threads_] {
       return runner::make_cpu_engine(weights, threads);
     };
-    model->new_prompt_encoder = [text = std::move(text)](std::string_view) {
-      return text.new_prompt_encoder();
+    model->new_prompt_encoder = [text = std::move(text)](const runner::PromptOptions& options) {
+      return text.new_prompt_encoder(options);
     };
     return model;
   }
@@ -275,8 +275,9 @@ class RealModelLoader : public ModelLoader {
     model->new_engine = [graphs, in_place = options_.ax_kv_in_place] {
       return runner::make_layered_engine(graphs, {in_place});
     };
-    model->new_prompt_encoder = [text = std::move(parts.text)](std::string_view) {
-      return text.new_prompt_encoder();
+    model->new_prompt_encoder = [text =
+                                     std::move(parts.text)](const runner::PromptOptions& options) {
+      return text.new_prompt_encoder(options);
     };
     return model;
   }

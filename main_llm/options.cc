@@ -120,6 +120,11 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   run->add_option("--soft-prefix", options.soft_prefix,
                   "safetensors file with prompt_embeddings [P, H] to put before the prompt")
       ->type_name("FILE");
+  run->add_flag("--thinking,!--no-thinking", options.params.enable_thinking,
+                "have a model think before it answers, or not, that can be asked to");
+  run->add_option("--template-family", options.params.chat_template_family,
+                  "chat template in place of the model's: chatml, qwen3, …")
+      ->type_name("NAME");
   run->add_option("--ids", options.ids, "token ids to feed as they are, without template")
       ->delimiter(',')
       ->excludes("--prompt");

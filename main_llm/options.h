@@ -31,7 +31,7 @@ struct RunOptions {
   int max_new_tokens = 0;  // 0: no limit but the context
   bool greedy = false;
   std::optional<std::uint64_t> seed;
-  runner::ModeParams params;  // temperature, top_k, top_p
+  runner::ModeParams params;  // temperature, top_k, top_p, thinking, template
   std::string soft_prefix;    // a safetensors file
   std::vector<int> ids;       // instead of a prompt
   bool print_ids = false;

@@ -2,202 +2,155 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
+#include <ctime>
 
+#include "runner/chat_families.h"
+#include "runner/chat_template_probe.h"
 #include "runner/error.h"
 #include "runner/excerpt.h"
 
 namespace runner {
 namespace {
 
-constexpr std::string_view kStart = "<|im_start|>";
-constexpr std::string_view kEnd = "<|im_end|>";
-
-// A quoted string of a Jinja template, escapes resolved.
-struct Literal {
-  std::size_t offset;       // of the quote that opens it
-  std::string_view before;  // the block it stands in, up to it
-  std::string text;
-};
-
-[[noreturn]] void refuse(std::string_view jinja, const std::string& what) {
-  throw Error(ErrorCode::kBadModel, "chat_template " + what +
-                                        "; only ChatML (<|im_start|>ROLE … <|im_end|>) is "
-                                        "supported. The template starts: " +
-                                        excerpt(jinja, 120));
+std::tm local_date(ChatTemplate::Time now) {
+  constexpr std::chrono::sys_days kFirst =
+      std::chrono::year(2024) / std::chrono::July / std::chrono::day(26);
+  std::tm date{};
+  if (now >= kFirst) {
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+    localtime_r(&seconds, &date);
+  } else {
+    date.tm_year = 2024 - 1900;
+    date.tm_mon = 7 - 1;
+    date.tm_mday = 26;
+    date.tm_isdst = -1;
+    std::mktime(&date);  // finds the day of the week
+  }
+  return date;
 }
 
-// Reads the string that opens at `at`, which is moved behind it.
-std::string read_string(std::string_view jinja, std::size_t& at) {
-  const char quote = jinja[at++];
-  std::string text;
-  for (; at < jinja.size() && jinja[at] != quote; ++at) {
-    if (jinja[at] != '\\' || at + 1 == jinja.size()) {
-      text += jinja[at];
-      continue;
-    }
-    const char escaped = jinja[++at];
-    switch (escaped) {
-      case 'n':
-        text += '\n';
-        break;
-      case 't':
-        text += '\t';
-        break;
-      case 'r':
-        text += '\r';
-        break;
-      case '\\':
-      case '\'':
-      case '"':
-        text += escaped;
-        break;
-      default:
-        (text += '\\') += escaped;
-        break;
-    }
+// `text` with the date in place of marked forms of it.
+std::string write_dates(std::string_view text, const std::tm& date) {
+  std::string result;
+  for (std::size_t begin; (begin = text.find(kDateMark)) != std::string_view::npos;) {
+    const std::size_t end = text.find(kDateMark, begin + 1);
+    if (end == std::string_view::npos) break;
+    const std::string form(text.substr(begin + 1, end - begin - 1));
+    char written[128];
+    result.append(text.substr(0, begin));
+    result.append(written, std::strftime(written, sizeof written, form.c_str(), &date));
+    text.remove_prefix(end + 1);
   }
-  ++at;
+  return result.append(text);
+}
+
+std::string joined_names() {
+  std::string text;
+  for (const std::string& name : ChatTemplate::names()) text += (text.empty() ? "" : ", ") + name;
   return text;
 }
 
-// The strings within {{ … }} and {% … %}, in order.
-std::vector<Literal> read_literals(std::string_view jinja) {
-  std::vector<Literal> literals;
-  for (std::size_t at = 0; at + 1 < jinja.size();) {
-    const std::string_view opening = jinja.substr(at, 2);
-    if (opening == "{#") {
-      at = std::min(jinja.find("#}", at), jinja.size() - 2) + 2;
-      continue;
-    }
-    if (opening != "{{" && opening != "{%") {
-      ++at;
-      continue;
-    }
-    const std::string_view closing = opening == "{{" ? "}}" : "%}";
-    const std::size_t block = at;
-    at += 2;
-    while (at < jinja.size() && jinja.substr(at, 2) != closing) {
-      if (jinja[at] != '\'' && jinja[at] != '"') {
-        ++at;
-        continue;
-      }
-      const std::size_t offset = at;
-      literals.push_back({offset, jinja.substr(block, offset - block), read_string(jinja, at)});
-    }
-  }
-  return literals;
-}
-
-// What stands behind <|im_start|> where an answer is to begin.
-std::optional<std::string> find_answer_start(std::string_view jinja,
-                                             const std::vector<Literal>& literals) {
-  constexpr std::string_view kAssistant = "<|im_start|>assistant\n";
-  const std::size_t asked = jinja.rfind("add_generation_prompt");
-  for (const Literal& literal : literals) {
-    if (asked != std::string_view::npos && literal.offset > asked &&
-        literal.text.starts_with(kAssistant)) {
-      return literal.text.substr(kStart.size());
-    }
-  }
-  // Templates that open the answer with each user turn: '<|im_end|>\n<|im_start|>assistant\n'.
-  for (const Literal& literal : literals) {
-    if (asked == std::string_view::npos && literal.text.starts_with(kEnd) &&
-        literal.text.ends_with(kAssistant)) {
-      return std::string(kAssistant.substr(kStart.size()));
-    }
-  }
-  return std::nullopt;
-}
-
-// The whole of a system turn in one string is the one written when the conversation has none;
-// others set a variable for it: {% set system_message = '…' %}.
-std::vector<std::string> find_default_systems(const std::vector<Literal>& literals) {
-  constexpr std::string_view kOpening = "<|im_start|>system\n";
-  constexpr std::string_view kClosing = "<|im_end|>\n";
-  std::vector<std::string> texts;
-  for (const Literal& literal : literals) {
-    std::string_view text = literal.text;
-    if (text.size() >= kOpening.size() + kClosing.size() && text.starts_with(kOpening) &&
-        text.ends_with(kClosing)) {
-      text.remove_prefix(kOpening.size());
-      text.remove_suffix(kClosing.size());
-    } else {
-      const std::size_t set = literal.before.find("set ");
-      const std::size_t equals = literal.before.find('=');
-      const std::size_t system = literal.before.find("system");
-      const bool is_set =
-          set != std::string_view::npos && system != std::string_view::npos &&
-          equals != std::string_view::npos && set < system && system < equals &&
-          literal.before.find_first_not_of(" \t\r\n", equals + 1) == std::string_view::npos;
-      if (!is_set || text.empty()) continue;
-    }
-    if (std::find(texts.begin(), texts.end(), text) == texts.end()) texts.emplace_back(text);
-  }
-  return texts;
-}
-
-bool has_word(std::string_view jinja, std::string_view word) {
-  return jinja.find(word) != std::string_view::npos;
+// All but the opening, which models of one family have in many forms.
+bool has_same_turns(const ChatFormat& left, const ChatFormat& right) {
+  return left.before_answer == right.before_answer &&
+         left.before_past_answer == right.before_past_answer &&
+         left.between_turns == right.between_turns && left.past_thinking == right.past_thinking &&
+         left.trims_user == right.trims_user && left.trims_answer == right.trims_answer;
 }
 
 }  // namespace
 
-std::string spelled_out(const std::vector<PromptPart>& parts) {
-  std::string text;
-  for (const PromptPart& part : parts) text += part.text;
-  return text;
-}
-
-ChatTemplate ChatTemplate::recognise(std::string_view jinja) {
-  const std::vector<Literal> literals = read_literals(jinja);
-  const auto any = [&literals](std::string_view token) {
-    return std::any_of(literals.begin(), literals.end(),
-                       [token](const Literal& literal) { return has_word(literal.text, token); });
-  };
-  if (!any(kStart) || !any(kEnd)) refuse(jinja, "is not ChatML");
-  for (const std::string_view word : {"bos_token", "| trim", "|trim", ".strip()"}) {
-    if (has_word(jinja, word)) {
-      refuse(jinja, "is ChatML with \"" + std::string(word) + "\", which is not supported");
-    }
-  }
+ChatTemplate ChatTemplate::recognise(std::string_view jinja, std::string_view bos_token,
+                                     std::string_view eos_token) {
   ChatTemplate result;
-  const auto answer_start = find_answer_start(jinja, literals);
-  if (!answer_start || has_word(*answer_start, "<|")) {
-    refuse(jinja, "does not start answers with \"<|im_start|>assistant\" and a new line");
+  try {
+    const JinjaTemplate compiled(jinja);
+    ProbeSettings settings{std::string(bos_token), std::string(eos_token), std::nullopt};
+    result.formats_.fill(probe_format(compiled, settings));
+    if (jinja.find("enable_thinking") != std::string_view::npos) {
+      for (const std::size_t i : {kOn, kOff}) {
+        settings.enable_thinking = i == kOn;
+        result.formats_[i] = probe_format(compiled, settings);
+      }
+    }
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kBadModel,
+                "the chat_template cannot be followed: " + std::string(error.what()) +
+                    ". It starts: " + excerpt(jinja, 120) + " — " + way_out());
   }
-  result.answer_start_ = *answer_start;
-
-  const std::vector<std::string> systems = find_default_systems(literals);
-  if (systems.size() > 1) {
-    refuse(jinja, "has " + std::to_string(systems.size()) + " default system texts");
-  }
-  if (!systems.empty()) result.default_system_ = systems.front();
-  if (has_word(result.default_system_, "<|")) {
-    refuse(jinja, "has a default system text with special tokens in it");
-  }
+  result.name_after_family(eos_token);
   return result;
 }
 
-std::vector<PromptPart> ChatTemplate::head(std::string_view system) const {
-  if (system.empty()) system = default_system_;
-  if (system.empty()) return {};
-  return {{true, std::string(kStart)},
-          {false, "system\n" + std::string(system)},
-          {true, std::string(kEnd)},
-          {false, "\n"}};
+ChatTemplate ChatTemplate::of_family(std::string_view name, std::string_view eos_token) {
+  for (const ChatFamily& family : chat_families(eos_token)) {
+    if (family.name != name) continue;
+    ChatTemplate result;
+    result.name_ = family.name;
+    result.needed_token_ = family.token;
+    result.formats_ = {family.format, family.thinking, family.plain};
+    return result;
+  }
+  throw Error(ErrorCode::kBadOption, "chat_template_family is \"" + excerpt(name) +
+                                         "\", expected one of: " + joined_names());
 }
 
-std::vector<PromptPart> ChatTemplate::turn(std::string_view user, bool answer_before) const {
-  std::vector<PromptPart> parts;
-  if (answer_before) parts = {{true, std::string(kEnd)}, {false, "\n"}};
-  parts.insert(parts.end(), {{true, std::string(kStart)},
-                             {false, "user\n" + std::string(user)},
-                             {true, std::string(kEnd)},
-                             {false, "\n"},
-                             {true, std::string(kStart)},
-                             {false, answer_start_}});
-  return parts;
+std::vector<std::string> ChatTemplate::names() {
+  std::vector<std::string> names;
+  for (const ChatFamily& family : chat_families({})) names.push_back(family.name);
+  return names;
+}
+
+std::string ChatTemplate::way_out() {
+  return "chat_template_family in mode_param can stand in for it: " + joined_names();
+}
+
+void ChatTemplate::name_after_family(std::string_view eos_token) {
+  const auto is_of = [this](const ChatFamily& family, bool opening_too) {
+    const Formats formats = {family.format, family.thinking, family.plain};
+    return std::equal(formats.begin(), formats.end(), formats_.begin(),
+                      [opening_too](const ChatFormat& left, const ChatFormat& right) {
+                        return opening_too ? left == right : has_same_turns(left, right);
+                      });
+  };
+  for (const bool opening_too : {true, false}) {
+    for (const ChatFamily& family : chat_families(eos_token)) {
+      if (!is_of(family, opening_too)) continue;
+      name_ = family.name;
+      needed_token_ = family.token;
+      return;
+    }
+  }
+}
+
+ChatFormat ChatTemplate::format(std::optional<bool> enable_thinking, Time now) const {
+  ChatFormat format = formats_[!enable_thinking ? kUnset : *enable_thinking ? kOn : kOff];
+  if (enable_thinking && formats_[kOn] == formats_[kOff] && format.thinks() != *enable_thinking) {
+    throw Error(ErrorCode::kBadOption,
+                "enable_thinking is " + std::string(*enable_thinking ? "true" : "false") +
+                    ", but the model's chat template (" + name_ + ") " +
+                    (*enable_thinking ? "has no thinking in it" : "always has the model think"));
+  }
+  const std::tm date = local_date(now);
+  for (std::string* text : {&format.before_user, &format.before_system, &format.behind_system}) {
+    *text = write_dates(*text, date);
+  }
+  return format;
+}
+
+std::string render_conversation(const ChatFormat& format, std::string_view system,
+                                const std::vector<std::string>& turns) {
+  PromptText text;
+  format.write_opening(system, text);
+  for (std::size_t i = 0; i < turns.size(); i += 2) {
+    if (i + 1 >= turns.size()) {
+      format.write_user(turns[i], text);
+    } else {
+      format.write_past_turn(turns[i], turns[i + 1], text);
+      format.write_border(text);
+    }
+  }
+  return text.text();
 }
 
 }  // namespace runner

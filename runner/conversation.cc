@@ -6,12 +6,12 @@
 
 namespace runner {
 
-Conversation::Conversation(std::shared_ptr<const Model> model, std::string system,
+Conversation::Conversation(std::shared_ptr<const Model> model, PromptOptions options,
                            bool keep_conversation)
     : model_(std::move(model)),
-      system_(std::move(system)),
+      system_(options.system),
       keep_conversation_(keep_conversation),
-      encoder_(model_->new_prompt_encoder(system_)),
+      encoder_(model_->new_prompt_encoder(options)),
       session_(model_->new_engine(), model_->embeddings, *encoder_, keep_conversation) {
   session_.restart(encoder_->begin(system_));
 }
@@ -36,7 +36,12 @@ GenerationResult Conversation::ask(std::string_view user,
     }
   }
   GenerationResult result = session_.generate(turn, prefix, options, sink, std::move(stop));
-  if (keep_conversation_ && !result.text.empty()) last_reply_ = result.text;
+  if (keep_conversation_ && !result.text.empty()) {
+    if (const auto past = encoder_->past_turn(user, last_reply_, result.text)) {
+      session_.replace_last_turn(*past);
+    }
+    last_reply_ = result.text;
+  }
   return result;
 }
 

@@ -18,7 +18,7 @@ class Conversation {
  public:
   // With keep_conversation (context models) turns follow one another; else each stands alone.
   // Throws what engine, encoder and cache throw.
-  Conversation(std::shared_ptr<const Model> model, std::string system, bool keep_conversation);
+  Conversation(std::shared_ptr<const Model> model, PromptOptions options, bool keep_conversation);
 
   // The answer to `user`; see Session::generate. A kept conversation that has no room for this
   // turn and an answer of more than one token is forgotten first; then the turn stands alone.

@@ -61,6 +61,9 @@ void for_each_field(Visit&& visit, Params&... params) {
   visit("repetition_penalty", params.repetition_penalty...);
   visit("penalty_window", params.penalty_window...);
   visit("system_prompt", params.system_prompt...);
+  visit("enable_thinking", params.enable_thinking...);
+  visit("chat_template_family", params.chat_template_family...);
+  visit("b_bos", params.b_bos...);
   visit("max_token_len", params.max_token_len...);
   visit("precompute_len", params.precompute_len...);
 }

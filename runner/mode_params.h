@@ -22,8 +22,11 @@ struct ModeParams {
   std::optional<double> repetition_penalty;
   std::optional<int> penalty_window;
   std::optional<std::string> system_prompt;
-  std::optional<int> max_token_len;   // tokens, prompt and answer together
-  std::optional<int> precompute_len;  // more than 0: a context model
+  std::optional<bool> enable_thinking;              // of models that can be asked to
+  std::optional<std::string> chat_template_family;  // in place of the model's chat template
+  std::optional<bool> b_bos;                        // the tokenizer's bos before everything
+  std::optional<int> max_token_len;                 // tokens, prompt and answer together
+  std::optional<int> precompute_len;                // more than 0: a context model
 };
 
 // Reads the keys above from a JSON object given as text; null counts as absent, other keys are

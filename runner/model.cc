@@ -1,6 +1,7 @@
 #include "runner/model.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace runner {
 
@@ -14,6 +15,12 @@ SamplerOptions task_sampler(const Model& model, const ModeParams& setup) {
     check_options_for_list(options, model.list_tokens);
   }
   return options;
+}
+
+PromptOptions prompt_options(const Model& model, const ModeParams& setup, std::string system) {
+  ModeParams params = merge(model.mode_param, setup);
+  return {std::move(system), params.enable_thinking, std::move(params.chat_template_family),
+          params.b_bos.value_or(false)};
 }
 
 }  // namespace runner

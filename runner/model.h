@@ -25,9 +25,9 @@ struct Model {
   int list_tokens = 0;  // more than 0: logits come as a list of that many best tokens
   // An engine with its own scratch memory over the shared weights.
   std::function<std::unique_ptr<Engine>()> new_engine;
-  // An encoder for one task. `system` is the task's system prompt (the HTTP tokenizer service is
-  // started with it; native encoders need it in begin() only).
-  std::function<std::unique_ptr<PromptEncoder>(std::string_view system)> new_prompt_encoder;
+  // An encoder for one task. The HTTP tokenizer service is started with the system prompt; native
+  // encoders need it in begin() only. Throws Error for options that the model cannot serve.
+  std::function<std::unique_ptr<PromptEncoder>(const PromptOptions& options)> new_prompt_encoder;
   // Whether its device failed: then tasks from now on need it loaded anew. Null: it cannot.
   std::function<bool()> is_broken;
 };
@@ -36,5 +36,8 @@ struct Model {
 // gives a list of tokens only, StackFlow's default top-k is cut to it.
 // Throws Error(kBadOption) for values out of range, and for what a list cannot serve.
 SamplerOptions task_sampler(const Model& model, const ModeParams& setup);
+
+// How conversations are written on a model for settings given at setup, with this system prompt.
+PromptOptions prompt_options(const Model& model, const ModeParams& setup, std::string system);
 
 }  // namespace runner

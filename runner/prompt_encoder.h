@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,14 @@ class Decoder {
   virtual std::string push(TokenId token) = 0;
 };
 
+// What a task says about how its conversation is written down.
+struct PromptOptions {
+  std::string system;                          // empty: none of the task's own
+  std::optional<bool> enable_thinking;         // unset: as the model's template has it
+  std::optional<std::string> template_family;  // in place of the model's template
+  bool adds_bos = false;                       // the tokenizer's bos in front of everything
+};
+
 // Conversation text to token ids, and back. One per task: an implementation may keep the
 // conversation on its side (the HTTP tokenizer service does). Not thread-safe.
 class PromptEncoder {
@@ -35,6 +44,15 @@ class PromptEncoder {
   // turn; when it is not empty the ids start with whatever closes that answer.
   // Text that spells a special token is ordinary text here and never becomes one.
   virtual std::vector<TokenId> encode_turn(std::string_view user, std::string_view last_reply) = 0;
+
+  // What encode_turn() gave for the same texts and the ids of `reply`, the answer to it, as turns
+  // after it are to find them; nothing where they stay as they are. Models that think do not see
+  // the thinking of earlier answers, say.
+  virtual std::optional<std::vector<TokenId>> past_turn(std::string_view /*user*/,
+                                                        std::string_view /*last_reply*/,
+                                                        std::string_view /*reply*/) {
+    return std::nullopt;
+  }
 
   // True for tokens that end an answer.
   virtual bool is_stop(TokenId token) const = 0;

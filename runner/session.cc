@@ -46,6 +46,7 @@ void Session::restart(std::vector<TokenId> head) {
   if (head != head_) cache_->truncate(0);
   head_ = std::move(head);
   history_.clear();
+  last_turn_ = 0;
 }
 
 void Session::check_fit(std::size_t turn_tokens, const SoftPrefix* prefix) const {
@@ -96,6 +97,7 @@ GenerationResult Session::generate(std::span<const TokenId> turn,
                                    const GenerationOptions& options, const TextSink& sink,
                                    std::stop_token stop) {
   const auto start = Clock::now();
+  last_turn_ = history_.size();
   if (turn.empty()) throw Error(ErrorCode::kBadOption, "the prompt has no tokens");
   check_fit(turn.size(), prefix.get());
 
@@ -145,6 +147,18 @@ GenerationResult Session::generate(std::span<const TokenId> turn,
     history_.insert(history_.end(), result.tokens.begin(), result.tokens.end());
   }
   return result;
+}
+
+void Session::replace_last_turn(std::span<const TokenId> tokens) {
+  if (last_turn_ == history_.size()) return;
+  const auto turn = history_.begin() + static_cast<std::ptrdiff_t>(last_turn_);
+  const auto same = std::ranges::mismatch(turn, history_.end(), tokens.begin(), tokens.end()).in1;
+  const int prefix_rows = cached_prefix_ ? cached_prefix_->rows() : 0;
+  const int valid_rows =
+      prefix_rows + static_cast<int>(head_.size()) + static_cast<int>(same - history_.begin());
+  if (cache_->length() > valid_rows) cache_->truncate(valid_rows);
+  history_.erase(turn, history_.end());
+  history_.insert(history_.end(), tokens.begin(), tokens.end());
 }
 
 // The decode loop. A token is in the cache only after the next decode.

@@ -80,6 +80,10 @@ class Session {
                             const GenerationOptions& options, const TextSink& sink,
                             std::stop_token stop);
 
+  // Puts `tokens` in place of the turn and the answer that generate() kept last; rows in the cache
+  // that still stand for the same tokens stay. Does nothing where the last inference kept none.
+  void replace_last_turn(std::span<const TokenId> tokens);
+
   const ModelShape& shape() const { return engine_->shape(); }
   // Tokens that stand before the next turn: the head and the conversation.
   int tokens() const { return static_cast<int>(head_.size() + history_.size()); }
@@ -99,6 +103,7 @@ class Session {
   std::shared_ptr<const SoftPrefix> cached_prefix_;  // the one whose rows are in the cache
   std::vector<TokenId> head_;
   std::vector<TokenId> history_;  // the last one may not be in the cache yet
+  std::size_t last_turn_ = 0;     // where in it the last inference's turn starts
   std::vector<Bf16> rows_;        // scratch for embedded prompts
 };
 

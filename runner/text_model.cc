@@ -109,21 +109,24 @@ std::optional<std::string> find_jinja(const fs::path& directory, const SettingsF
   config.fail("chat_template is a list without one named \"default\"");
 }
 
-ChatTemplate load_template(const fs::path& directory, const SettingsFile& config,
-                           const BpeTokenizer& tokenizer) {
+void load_template(const fs::path& directory, const SettingsFile& config, TextModel& model) {
   const auto jinja = find_jinja(directory, config);
-  return in_file(directory, [&] {
-    const ChatTemplate result = jinja ? ChatTemplate::recognise(*jinja) : ChatTemplate();
-    for (const std::string_view token : {result.start_token(), result.end_token()}) {
-      if (tokenizer.find(token)) continue;
-      throw Error(ErrorCode::kBadModel,
-                  jinja ? "the chat template is ChatML, but the tokenizer has no token " +
-                              std::string(token)
-                        : "has no chat template, and the tokenizer no token " + std::string(token) +
-                              " to go on with ChatML");
+  try {
+    if (jinja) {
+      model.chat_template = ChatTemplate::recognise(*jinja, model.bos_token, model.eos_token);
+      return;
     }
-    return result;
-  });
+    ChatTemplate chatml = ChatTemplate::of_family("chatml");
+    const std::string& token = chatml.needed_token();
+    if (!model.tokenizer->find(token)) {
+      throw Error(ErrorCode::kBadModel, "has no chat template, and the tokenizer no token " +
+                                            token + " to go on with ChatML; " +
+                                            ChatTemplate::way_out());
+    }
+    model.chat_template = std::move(chatml);
+  } catch (const Error& error) {
+    model.template_error = directory.string() + ": " + error.what();
+  }
 }
 
 void add_eos_ids(const SettingsFile& file, std::vector<TokenId>& ids) {
@@ -141,15 +144,10 @@ void add_eos_ids(const SettingsFile& file, std::vector<TokenId>& ids) {
   for (const element entry : list) add(entry);
 }
 
-std::vector<TokenId> find_stop_tokens(const SettingsFile& generation, const SettingsFile& config,
-                                      const TextModel& model) {
+std::vector<TokenId> find_stop_tokens(const SettingsFile& generation, const TextModel& model) {
   std::vector<TokenId> ids;
   add_eos_ids(generation, ids);
-  const auto add = [&](std::string_view token) {
-    if (const auto id = model.tokenizer->find(token)) ids.push_back(*id);
-  };
-  if (const auto eos = token_text(config, "eos_token")) add(*eos);
-  add(model.chat_template.end_token());
+  if (const auto eos = model.tokenizer->find(model.eos_token)) ids.push_back(*eos);
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
@@ -185,8 +183,27 @@ ModeParams sampling_defaults(const SettingsFile& file) {
 
 }  // namespace
 
-std::unique_ptr<PromptEncoder> TextModel::new_prompt_encoder() const {
-  return make_native_prompt_encoder(tokenizer, chat_template, stop_tokens);
+std::unique_ptr<PromptEncoder> TextModel::new_prompt_encoder(const PromptOptions& options) const {
+  if (!options.template_family && !chat_template) {
+    throw Error(ErrorCode::kBadModel, template_error);
+  }
+  NativePromptOptions native;
+  native.stop_tokens = stop_tokens;
+  native.enable_thinking = options.enable_thinking;
+  if (options.adds_bos) {
+    const std::vector<TokenId>& before = tokenizer->before();
+    native.bos_token = bos_token.empty() && !before.empty()
+                           ? std::string(tokenizer->spelling(before.front()))
+                           : bos_token;
+    if (native.bos_token.empty()) {
+      throw Error(ErrorCode::kBadOption, "b_bos is true, but the tokenizer has no such token");
+    }
+  }
+  return make_native_prompt_encoder(
+      tokenizer,
+      options.template_family ? ChatTemplate::of_family(*options.template_family, eos_token)
+                              : *chat_template,
+      std::move(native));
 }
 
 TextModel load_text_model(const fs::path& directory) {
@@ -195,8 +212,10 @@ TextModel load_text_model(const fs::path& directory) {
   TextModel model;
   model.tokenizer = load_tokenizer(find_tokenizer_file(directory));
   model.tokenizer_kind = model.tokenizer->kind();
-  model.chat_template = load_template(directory, config, *model.tokenizer);
-  model.stop_tokens = find_stop_tokens(generation, config, model);
+  model.bos_token = token_text(config, "bos_token").value_or("");
+  model.eos_token = token_text(config, "eos_token").value_or("");
+  load_template(directory, config, model);
+  model.stop_tokens = find_stop_tokens(generation, model);
   model.generation_config = sampling_defaults(generation);
   return model;
 }

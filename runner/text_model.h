@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,12 +16,23 @@ namespace runner {
 // The text side of a HuggingFace model folder. Immutable and cheap to copy.
 struct TextModel {
   std::shared_ptr<const BpeTokenizer> tokenizer;
-  ChatTemplate chat_template;
-  std::vector<TokenId> stop_tokens;  // ascending; they end an answer
+  std::optional<ChatTemplate> chat_template;  // none: template_error says why
+  std::string template_error;
+  std::string bos_token;  // as tokenizer_config.json spells them; empty: not there
+  std::string eos_token;
+  std::vector<TokenId> stop_tokens;  // ascending; they end an answer, as the template's own does
   ModeParams generation_config;      // sampling defaults; nothing said without the file
   std::string tokenizer_kind;        // "byte-level BPE"
 
-  std::unique_ptr<PromptEncoder> new_prompt_encoder() const;
+  // For people: the name of the chat template, or why there is none.
+  const std::string& template_name() const {
+    return chat_template ? chat_template->name() : template_error;
+  }
+
+  // Throws Error: kBadModel with template_error where neither the folder nor `options` give
+  // a template, or one that does not go with the tokenizer; kBadOption for options that the
+  // template cannot serve, and for a bos where the tokenizer has none.
+  std::unique_ptr<PromptEncoder> new_prompt_encoder(const PromptOptions& options) const;
 };
 
 // Reads from `directory`:
@@ -28,8 +40,9 @@ struct TextModel {
 //   tokenizer_config.json   chat_template (a string, or a list with one named "default"), eos_token
 //   chat_template.jinja     the template, where newer files have it
 //   generation_config.json  eos_token_id (one or several) and the sampling defaults
-// Stop tokens are those of both files and the template's own end of turn. Without any template it
-// is plain ChatML if the tokenizer has its tokens.
+// Stop tokens are those of both files. Without any template it is plain ChatML if the tokenizer
+// has its tokens. A template that cannot be followed is no error here: a task may say what stands
+// in its place.
 //
 // Sampling as HuggingFace means it: without do_sample the best token, else temperature (1),
 // top_k (50; 0 is off) and top_p (1). HuggingFace divides logits by repetition_penalty itself, the

@@ -81,6 +81,35 @@ class Commands(unittest.TestCase):
             self.assertNotEqual(finished.returncode, 0)
             self.assertIn(str(hidden), finished.stderr)
 
+    def test_run_with_another_template(self) -> None:
+        jinja = (
+            "{% for m in messages %}{{ '<|im_start|>' ~ m.role ~ '\\n' ~ m.content ~ '<|im_end|>\\n' }}{% endfor %}"
+            "{{ '<|im_start|>assistant\\n' }}{% if enable_thinking is false %}{{ 'So: ' }}{% endif %}"
+        )
+        original = Path(json.loads(self.inspect())["path"])
+
+        def prompt_tokens(*options: str) -> int:
+            words = ("--prompt", PROMPT, "--max-new-tokens", "1")
+            finished = run_program(PROGRAM, "run", folder, *words, *options)
+            self.assertEqual(finished.returncode, 0, finished.stderr)
+            return int(re.search(r"prompt_tokens=(\d+)", finished.stderr)[1])
+
+        with tempfile.TemporaryDirectory() as folder:
+            for path in original.iterdir():
+                os.symlink(path, os.path.join(folder, path.name))
+            template = Path(folder, "chat_template.jinja")
+            template.write_text(jinja)
+            plain = prompt_tokens()
+            self.assertEqual(prompt_tokens("--thinking"), plain)
+            self.assertGreater(prompt_tokens("--no-thinking"), plain)
+            template.write_text(jinja.replace("m.content", "m.content.swapcase()"))
+            refused = run_program(PROGRAM, "run", folder, "--prompt", PROMPT)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("swapcase", refused.stderr)
+            self.assertIn("chat_template_family", refused.stderr)
+            self.assertIn("swapcase", run_program(PROGRAM, "inspect", folder).stdout)
+            self.assertEqual(prompt_tokens("--template-family", "chatml"), plain)
+
     def test_run_mistakes(self) -> None:
         for arguments in (
             ["nobody"], [MODEL, "--prompt", "x", "--top-k", "0"], [MODEL, "--ids", "99999999"],

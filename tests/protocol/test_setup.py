@@ -147,6 +147,8 @@ class Setup(ProtocolTest):
             "penalty_window": ["50", 1.5],
             "precompute_len": ["8", {}],
             "system_prompt": [1, {}],
+            "enable_thinking": [1, "true"],
+            "chat_template_family": [1, {}],
         }
         for key, values in wrong.items():
             for value in values:

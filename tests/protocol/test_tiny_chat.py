@@ -7,7 +7,7 @@ from typing import Any, Dict, List
 
 from harness import TOOLS, ProtocolTest, Server
 from safetensors_file import read_tensor
-from stackflow_client import GREEDY, TEXT_STREAM, constant_prefix, soft_prefix
+from stackflow_client import GREEDY, TEXT_STREAM, StackFlowError, constant_prefix, soft_prefix
 from test_tools import SCRIPTS, run_script
 
 PROGRAM = "llm_llm"
@@ -89,6 +89,14 @@ class TinyChat(ProtocolTest):
             "delta": PROMPT, "index": 0, "finish": True, "soft_prefix": constant_prefix(0.5, 8),
         }  # fmt: skip
         self.check_plain_error(self.client.ask_all(task, frame, STREAM)[0], -26, task)
+
+    def test_what_the_template_cannot_do_is_refused(self) -> None:
+        for setup in ({"enable_thinking": True}, {"chat_template_family": "gpt9"}, {"b_bos": True}):
+            with self.assertRaisesRegex(StackFlowError, next(iter(setup))) as raised:
+                self.set_up(**setup)
+            self.assertEqual(raised.exception.code, -5)
+        self.assertIn("Tokyo", self.client.infer(
+            self.set_up(enable_thinking=False, chat_template_family="chatml"), PROMPT).text)
 
     def test_conversation_is_kept_with_precompute_len(self) -> None:
         task = self.set_up(precompute_len=64)

@@ -166,7 +166,7 @@ inline FakeModel make_fake_model(int context, FakeEngine::NextToken next) {
   model->new_engine = [context, next, calls = fake.calls] {
     return std::make_unique<FakeEngine>(context, next, calls);
   };
-  model->new_prompt_encoder = [](std::string_view) { return std::make_unique<FakeEncoder>(); };
+  model->new_prompt_encoder = [](const PromptOptions&) { return std::make_unique<FakeEncoder>(); };
   fake.model = std::move(model);
   return fake;
 }

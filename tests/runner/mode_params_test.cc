@@ -10,12 +10,16 @@ namespace {
 TEST(ModeParams, ReadsKnownKeysAndIgnoresOthers) {
   const ModeParams params = parse_mode_params(
       R"({"temperature":0.5,"top_k":40.0,"enable_top_p_sampling":true,"system_prompt":"Hi",
-          "precompute_len":1024,"axmodel_num":24,"top_p":null})");
+          "precompute_len":1024,"axmodel_num":24,"top_p":null,"enable_thinking":false,
+          "chat_template_family":"qwen3","b_bos":true})");
   EXPECT_EQ(params.temperature, 0.5);
   EXPECT_EQ(params.top_k, 40);
   EXPECT_EQ(params.enable_top_p_sampling, true);
   EXPECT_EQ(params.system_prompt, "Hi");
   EXPECT_EQ(params.precompute_len, 1024);
+  EXPECT_EQ(params.enable_thinking, false);
+  EXPECT_EQ(params.chat_template_family, "qwen3");
+  EXPECT_EQ(params.b_bos, true);
   EXPECT_FALSE(params.top_p) << "null counts as absent";
   EXPECT_FALSE(params.max_token_len);
 }
@@ -30,6 +34,8 @@ TEST(ModeParams, NamesTheKeyTheValueAndTheTypeExpected) {
       {R"({"top_k":3000000000})", R"("top_k" is 3000000000, expected an integer)"},
       {R"({"enable_top_k_sampling":1})", R"("enable_top_k_sampling" is 1, expected true or false)"},
       {R"({"system_prompt":{}})", R"("system_prompt" is {}, expected a string)"},
+      {R"({"enable_thinking":"no"})", R"("enable_thinking" is "no", expected true or false)"},
+      {R"({"chat_template_family":3})", R"("chat_template_family" is 3, expected a string)"},
   };
   for (const auto& [json, message] : cases) {
     try {

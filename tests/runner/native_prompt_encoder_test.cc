@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runner/utf8_stream.h"
@@ -31,14 +34,39 @@ class NativePromptEncoder : public testing::Test {
   TokenId token(std::string_view name) const { return tokenizer_->find(name).value(); }
 
   std::shared_ptr<const BpeTokenizer> tokenizer_ = tokenizer();
-  std::unique_ptr<PromptEncoder> encoder_ = make_native_prompt_encoder(
-      tokenizer_, ChatTemplate(), {tokenizer_->find("<|im_end|>").value()});
+  std::unique_ptr<PromptEncoder> make(const char* family, NativePromptOptions options = {}) const {
+    return make_native_prompt_encoder(tokenizer_, ChatTemplate::of_family(family),
+                                      std::move(options));
+  }
+  // What an encoder gives for a conversation (system, user, answer, …) as a task puts it together.
+  std::vector<TokenId> converse(PromptEncoder& encoder,
+                                const std::vector<std::string>& conversation) const {
+    std::vector<TokenId> all = encoder.begin(conversation[0]);
+    const auto add = [&all](const std::vector<TokenId>& ids) {
+      all.insert(all.end(), ids.begin(), ids.end());
+    };
+    std::string last;
+    for (std::size_t i = 1; i < conversation.size(); i += 2) {
+      if (i + 1 == conversation.size()) {
+        add(encoder.encode_turn(conversation[i], last));
+      } else if (const auto past = encoder.past_turn(conversation[i], last, conversation[i + 1])) {
+        add(*past);
+      } else {
+        add(encoder.encode_turn(conversation[i], last));
+        add(ids(conversation[i + 1]));
+      }
+      if (i + 1 < conversation.size()) last = conversation[i + 1];
+    }
+    return all;
+  }
+
+  std::unique_ptr<PromptEncoder> encoder_ = make("chatml");
 };
 
 // HuggingFace renders the conversation as one text and encodes that.
 TEST_F(NativePromptEncoder, GivesTheIdsOfTheRenderedTemplate) {
   EXPECT_EQ(encoder_->begin("Be kind."), ids("<|im_start|>system\nBe kind.<|im_end|>\n"));
-  EXPECT_TRUE(encoder_->begin("").empty());
+  EXPECT_TRUE(encoder_->begin("").empty()) << "what stands in front of the first special token";
   for (const std::string user : {"Hello", "\n\n code", " ", "<think>", "caf\u00e9\u0301", ""}) {
     EXPECT_EQ(encoder_->encode_turn(user, ""),
               ids("<|im_start|>user\n" + user + "<|im_end|>\n<|im_start|>assistant\n"));
@@ -72,8 +100,99 @@ TEST_F(NativePromptEncoder, RefusesATokenizerWithoutTheTemplatesTokens) {
   BpeDefinition json = text_data::tokenizer("qwen2");
   json.added_tokens.clear();
   const auto plain = std::make_shared<const BpeTokenizer>(json);
-  EXPECT_EQ(text_data::bad_model([&] { make_native_prompt_encoder(plain, ChatTemplate(), {}); }),
-            "the chat template needs the token <|im_start|>, which the tokenizer does not have");
+  const auto make = [&plain](const char* family) {
+    make_native_prompt_encoder(plain, ChatTemplate::of_family(family), {});
+  };
+  EXPECT_EQ(
+      text_data::bad_model([&] { make("chatml"); }),
+      "the chat template (chatml) needs the token <|im_end|>, which the tokenizer does not have");
+  make("minicpm");  // its marks are ordinary text
+}
+
+TEST_F(NativePromptEncoder, AConversationHasTheIdsOfItsRendering) {
+  const std::vector<std::vector<std::string>> conversations = {
+      {"", "one", "two", "three"},
+      {"Be\n kind. ", "\n\n one", "two\n ", " three", "<think>\nx\n</think>\n\nfour", "five"},
+      {"Think.", "q", "a</think>\nb", "r", "plain", "s"},
+  };
+  for (const char* family : {"chatml", "qwen2.5", "qwen3", "qwen3-thinking"}) {
+    for (const auto thinking : {std::optional<bool>(), std::optional<bool>(false)}) {
+      if (thinking && std::string(family) == "qwen3-thinking") continue;
+      NativePromptOptions options;
+      options.enable_thinking = thinking;
+      const auto encoder = make(family, options);
+      const ChatFormat format = ChatTemplate::of_family(family).format(thinking, {});
+      for (const auto& conversation : conversations) {
+        const std::string text = render_conversation(
+            format, conversation[0], {conversation.begin() + 1, conversation.end()});
+        EXPECT_EQ(converse(*encoder, conversation), ids(text)) << text;
+      }
+    }
+  }
+}
+
+// Marks that are ordinary text join with what stands around them.
+TEST_F(NativePromptEncoder, WithoutSpecialTokensTheSystemTextComesWithTheTurn) {
+  const auto encoder = make("minicpm");
+  EXPECT_TRUE(encoder->begin("Be kind").empty());
+  EXPECT_EQ(encoder->encode_turn("x", ""), ids("Be kind<用户>x<AI>"));
+  EXPECT_EQ(encoder->begin(""), std::vector<TokenId>());
+  EXPECT_EQ(encoder->encode_turn("x", ""), ids("<用户>x<AI>"));
+  EXPECT_EQ(encoder->encode_turn("y", "answer"), ids("<用户>y<AI>"));
+}
+
+// The same tokenizer, but a text begins with a space, as GPT-2's may.
+TEST_F(NativePromptEncoder, ATurnBehindAnAnswerIsNotTheStartOfAText) {
+  const auto gpt2 = std::make_shared<const BpeTokenizer>(text_data::tokenizer("gpt2"));
+  const auto encoder = make_native_prompt_encoder(gpt2, ChatTemplate::of_family("minicpm"), {});
+  const auto text = [&gpt2](std::string_view own) {
+    return gpt2->encode(own, SpecialText::kTokens);
+  };
+  encoder->begin("");
+  EXPECT_EQ(encoder->encode_turn("x", ""), text("<用户>x<AI>"));
+  auto behind = text("a\n<用户>x<AI>");
+  const std::size_t front = text("a\n").size();
+  behind.erase(behind.begin(), behind.begin() + static_cast<std::ptrdiff_t>(front));
+  EXPECT_EQ(encoder->encode_turn("x", "a"), behind);
+}
+
+TEST_F(NativePromptEncoder, PutsTheBosInFrontOnce) {
+  NativePromptOptions options;
+  options.bos_token = "<|endoftext|>";
+  const auto encoder = make("chatml", options);
+  auto all = encoder->begin("");
+  EXPECT_EQ(all, ids("<|endoftext|>"));
+  const auto turn = encoder->encode_turn("x", "");
+  EXPECT_EQ(turn, ids("<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n"));
+  EXPECT_EQ(encoder->encode_turn("x", "y").front(), token("<|im_end|>"));
+
+  options.bos_token = "<|im_start|>";
+  EXPECT_EQ(make("chatml", options)->begin("S"), ids("<|im_start|>system\nS<|im_end|>\n"));
+  // A system text that only looks like it.
+  options.bos_token = "<|endoftext|>";
+  const auto minicpm = make("minicpm", options);
+  minicpm->begin("<|endoftext|>");
+  EXPECT_EQ(minicpm->encode_turn("x", "").front(), token("<|endoftext|>"));
+}
+
+TEST_F(NativePromptEncoder, TheDateIsThatOfTheConversationsBeginning) {
+  auto now = std::chrono::sys_days(std::chrono::year(2025) / 3 / 9) + std::chrono::hours(12);
+  NativePromptOptions options;
+  options.now = [&now] { return ChatTemplate::Time(now); };
+  auto json = text_data::tokenizer("qwen2");
+  json.added_tokens[1].text = "<|eot_id|>";
+  const auto tokenizer = std::make_shared<const BpeTokenizer>(json);
+  const auto encoder =
+      make_native_prompt_encoder(tokenizer, ChatTemplate::of_family("llama3.2"), options);
+  const auto mentions = [&](const std::vector<TokenId>& ids, const char* date) {
+    std::string text;
+    for (const TokenId id : ids) text += tokenizer->bytes(id);
+    return text.find(date) != std::string::npos;
+  };
+  EXPECT_TRUE(mentions(encoder->begin(""), "Today Date: 09 Mar 2025"));
+  now += std::chrono::days(1);
+  EXPECT_FALSE(mentions(encoder->encode_turn("x", ""), "Mar")) << "it is in what begin() gave";
+  EXPECT_TRUE(mentions(encoder->begin(""), "Today Date: 10 Mar 2025"));
 }
 
 TEST_F(NativePromptEncoder, DecodersGiveWholeCharacters) {

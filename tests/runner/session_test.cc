@@ -114,6 +114,40 @@ TEST_F(SessionTest, AKeptConversationSurvivesAForeignPrefix) {
   EXPECT_EQ(*calls_, (Calls{"append 1", "prefill 10", "decode", "decode"}));
 }
 
+TEST_F(SessionTest, AReplacedTurnKeepsTheRowsThatStillStand) {
+  Session session = make(64, hashing_answers(3), true);
+  session.restart({9});
+  session.replace_last_turn(turn("x"));
+  EXPECT_EQ(session.tokens(), 1) << "there is no turn yet";
+  ask(session, "a");
+  ask(session, "b");
+  std::vector<TokenId> rewritten = turn("b");
+  rewritten.push_back('z');
+  session.replace_last_turn(rewritten);
+  EXPECT_EQ(session.tokens(), 1 + 5 + 3);
+  const auto kept = ask(session, "c");
+  EXPECT_EQ(calls_->front(), "prefill 3")
+      << "z, c and the mark; what stands before is in the cache";
+
+  Session fresh = make(64, hashing_answers(3), true);
+  fresh.restart({9});
+  ask(fresh, "a");
+  rewritten.push_back('c');
+  rewritten.push_back(kAnswerMark);
+  EXPECT_EQ(fresh.generate(rewritten, nullptr, greedy(), {}, {}).text, kept.text);
+}
+
+TEST_F(SessionTest, AfterAnInferenceThatKeptNothingNoTurnIsReplaced) {
+  Session session = make(64, hashing_answers(3), true);
+  ask(session, "a");
+  std::stop_source stopped;
+  stopped.request_stop();
+  session.generate(turn("b"), nullptr, greedy(), {}, stopped.get_token());
+  const int tokens = session.tokens();
+  session.replace_last_turn(turn("long"));
+  EXPECT_EQ(session.tokens(), tokens);
+}
+
 TEST_F(SessionTest, AFullContextStillGivesOneToken) {
   Session session = make(8, hashing_answers(99));
   const auto result = ask(session, "1234567");  // 8 rows

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 
+#include "tests/runner/expect_mentions.h"
 #include "tests/runner/text_data.h"
 
 namespace runner {
@@ -50,10 +51,9 @@ TEST(TextModel, OpensTheDemoModel) {
   const TextModel model =
       load_text_model(fs::path(SOURCE_DIR) / "tools" / "demo_model" / "tiny-chat");
   EXPECT_EQ(model.tokenizer_kind, "byte-level BPE");
-  EXPECT_EQ(model.chat_template.name(), "chatml");
-  EXPECT_EQ(model.chat_template.default_system(), "");
+  EXPECT_EQ(model.template_name(), "chatml");
   EXPECT_FALSE(model.stop_tokens.empty());
-  const auto encoder = model.new_prompt_encoder();
+  const auto encoder = model.new_prompt_encoder({});
   const auto ids = encoder->encode_turn("Hello!", "");
   const auto expected = model.tokenizer->encode(
       "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n", SpecialText::kTokens);
@@ -63,7 +63,8 @@ TEST(TextModel, OpensTheDemoModel) {
 
 TEST_F(TextModelTest, NeedsOnlyTheTokenizer) {
   const TextModel model = load_text_model(folder_);
-  EXPECT_EQ(model.stop_tokens, std::vector<TokenId>{token(model, "<|im_end|>")});
+  EXPECT_TRUE(model.stop_tokens.empty());
+  EXPECT_TRUE(model.new_prompt_encoder({})->is_stop(token(model, "<|im_end|>")));
   EXPECT_FALSE(model.generation_config.enable_top_k_sampling.has_value());
   EXPECT_FALSE(model.generation_config.temperature.has_value());
 }
@@ -71,8 +72,14 @@ TEST_F(TextModelTest, NeedsOnlyTheTokenizer) {
 TEST_F(TextModelTest, ReadsTheTemplateInAllItsPlaces) {
   const std::string system = "{{ '<|im_start|>system\\nNAME<|im_end|>\\n' }}";
   const std::string rest =
-      "{{ '<|im_start|>' + r + '\\n' + c + '<|im_end|>' }}"
-      "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+      "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
+      "{% endfor %}{{ '<|im_start|>assistant\\n' }}";
+  const auto default_system = [this] {
+    const auto chat = load_text_model(folder_).chat_template;
+    const std::string text = chat ? chat->format(std::nullopt, {}).before_user : "";
+    const auto at = text.find("system\n");
+    return at == std::string::npos ? text : text.substr(at + 7, text.find("<|im_end|>") - at - 7);
+  };
   const auto jinja = [&](const std::string& name) {
     std::string text = system + rest;
     text.replace(text.find("NAME"), 4, name);
@@ -84,21 +91,24 @@ TEST_F(TextModelTest, ReadsTheTemplateInAllItsPlaces) {
     return escaped + "\"";
   };
   write("tokenizer_config.json", R"({"chat_template": )" + json(jinja("one")) + "}");
-  EXPECT_EQ(load_text_model(folder_).chat_template.default_system(), "one");
+  EXPECT_EQ(default_system(), "one");
   write("tokenizer_config.json", R"({"chat_template": [{"name": "tool_use", "template": "x"},
         {"name": "default", "template": )" +
                                      json(jinja("two")) + "}]}");
-  EXPECT_EQ(load_text_model(folder_).chat_template.default_system(), "two");
+  EXPECT_EQ(default_system(), "two");
   write("chat_template.jinja", jinja("three"));
-  EXPECT_EQ(load_text_model(folder_).chat_template.default_system(), "three");
+  EXPECT_EQ(default_system(), "three");
 }
 
 TEST_F(TextModelTest, CollectsStopTokens) {
   write("tokenizer_config.json", R"({"eos_token": {"content": "<|endoftext|>", "lstrip": false}})");
   write("generation_config.json", R"({"eos_token_id": [7, 5, 7]})");
   const TextModel model = load_text_model(folder_);
-  EXPECT_EQ(model.stop_tokens, (std::vector<TokenId>{5, 7, token(model, "<|endoftext|>"),
-                                                     token(model, "<|im_end|>")}));
+  EXPECT_EQ(model.stop_tokens, (std::vector<TokenId>{5, 7, token(model, "<|endoftext|>")}));
+  const auto encoder = model.new_prompt_encoder({});
+  for (const TokenId id : {5, 7, token(model, "<|endoftext|>"), token(model, "<|im_end|>")}) {
+    EXPECT_TRUE(encoder->is_stop(id)) << id;
+  }
   write("tokenizer_config.json", R"({"eos_token": "<|endoftext|>"})");
   write("generation_config.json", R"({"eos_token_id": 3})");
   EXPECT_EQ(load_text_model(folder_).stop_tokens.front(), 3);
@@ -152,8 +162,6 @@ TEST_F(TextModelTest, SaysWhichFileIsWrong) {
   write("tokenizer_config.json", R"({"chat_template": [{"name": "rag", "template": "x"}]})");
   EXPECT_EQ(refusal(),
             "/tokenizer_config.json: chat_template is a list without one named \"default\"");
-  write("tokenizer_config.json", R"({"chat_template": "{{ '[INST]' }}"})");
-  EXPECT_NE(refusal().find(": chat_template is not ChatML"), std::string::npos);
   write("tokenizer_config.json", "{}");
   write("tokenizer.json", R"({"model": {"type": "WordLevel"}})");
   EXPECT_EQ(refusal(), "/tokenizer.json: model \"WordLevel\" is not supported; supported: BPE");
@@ -185,8 +193,58 @@ TEST_F(TextModelTest, NeedsTheTokensOfTheTemplate) {
     json.replace(at, 10, "<|im_fin|>");
   }
   write("tokenizer.json", json);
-  EXPECT_EQ(refusal(),
-            ": has no chat template, and the tokenizer no token <|im_end|> to go on with ChatML");
+  const TextModel model = load_text_model(folder_);
+  const std::string reason = bad_model([&model] { model.new_prompt_encoder({}); });
+  EXPECT_EQ(model.template_name(), reason);
+  expect_mentions(reason, {folder_.string() + ": has no chat template, and the tokenizer no token "
+                                              "<|im_end|> to go on with ChatML",
+                           "chat_template_family in mode_param"});
+}
+
+TEST_F(TextModelTest, ATaskMaySayWhatStandsInForATemplateThatCannotBeFollowed) {
+  write("tokenizer_config.json", R"({"chat_template": "{{ '[INST]' }}"})");
+  const TextModel model = load_text_model(folder_);
+  expect_mentions(bad_model([&model] { model.new_prompt_encoder({}); }),
+                  {folder_.string() + ": the chat_template cannot be followed", "[INST]",
+                   "chat_template_family in mode_param"});
+  PromptOptions options;
+  options.template_family = "chatml";
+  EXPECT_EQ(
+      model.new_prompt_encoder(options)->encode_turn("x", "y"),
+      model.tokenizer->encode("<|im_end|>\n<|im_start|>user\nx<|im_end|>\n<|im_start|>assistant\n",
+                              SpecialText::kTokens));
+  options.template_family = "llama3";
+  expect_mentions(bad_model([&] { model.new_prompt_encoder(options); }), {"<|eot_id|>"});
+  options.template_family = "gpt9";
+  EXPECT_THROW(model.new_prompt_encoder(options), Error);
+}
+
+TEST_F(TextModelTest, GivesTheTemplateTheTokensOfTheTokenizer) {
+  const char* config = R"({"bos_token": "<|endoftext|>", "eos_token": {"content": "<|im_end|>"},
+      "chat_template": "{{ bos_token }}{% for m in messages %}{{ m.role + ':' + m.content + eos_token }}{% endfor %}"})";
+  write("tokenizer_config.json", config);
+  const TextModel model = load_text_model(folder_);
+  const auto encoder = model.new_prompt_encoder({});
+  auto ids = encoder->begin("S");
+  for (const TokenId id : encoder->encode_turn("U", "")) ids.push_back(id);
+  EXPECT_EQ(ids, model.tokenizer->encode("<|endoftext|>system:S<|im_end|>user:U<|im_end|>",
+                                         SpecialText::kTokens));
+}
+
+TEST_F(TextModelTest, ABosThatTheTokenizerDoesNotHaveIsAnError) {
+  PromptOptions options;
+  options.adds_bos = true;
+  try {
+    load_text_model(folder_).new_prompt_encoder(options);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kBadOption);
+    EXPECT_STREQ(error.what(), "b_bos is true, but the tokenizer has no such token");
+  }
+  write("tokenizer_config.json", R"({"bos_token": "<|endoftext|>"})");
+  const TextModel model = load_text_model(folder_);
+  EXPECT_EQ(model.new_prompt_encoder(options)->begin(""),
+            std::vector<TokenId>{token(model, "<|endoftext|>")});
 }
 
 TEST_F(TextModelTest, FilesAreBounded) {

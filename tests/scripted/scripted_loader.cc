@@ -117,7 +117,7 @@ class ScriptedLoader : public main_llm::ModelLoader {
     model->new_engine = [script, shape, counts] {
       return make_scripted_engine(script, shape, counts);
     };
-    model->new_prompt_encoder = [script, counts](std::string_view) {
+    model->new_prompt_encoder = [script, counts](const runner::PromptOptions&) {
       return make_scripted_encoder(script, counts);
     };
     return model;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Makes the files in this folder: small tokenizers, lines of text, and what others make of them.
+"""Makes small tokenizers, lines of text, and what HuggingFace makes of them.
 
     python3 tests/data/text/make_golden.py
 
-Needs python3-jinja2, node, and npm with a registry, from which it takes HuggingFace's own
+Needs node, and npm with a registry, from which it takes HuggingFace's own
 tokenizer in JavaScript (@huggingface/tokenizers, Apache-2.0) into a folder that it removes again.
 Nothing of it runs in the tests. The result is the same each time.
 
@@ -11,7 +11,6 @@ Nothing of it runs in the tests. The result is the same each time.
   NAME.tokenizer.json   tokenizers trained on the texts, one for each kind of file that is read
   NAME.ids.json         {"tokens": ids of each text, "ordinary": the same with special tokens
                         left out of the tokenizer, so that their text is ordinary}
-  templates.json        Jinja chat templates, conversations, and what Jinja renders
 """
 
 import collections
@@ -22,10 +21,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
-
-import jinja2
-import jinja2.ext
-import jinja2.sandbox
 
 HERE = Path(__file__).resolve().parent
 TOKENIZERS = "@huggingface/tokenizers@0.2.0"
@@ -237,100 +232,6 @@ def write_json(name: str, value: Any, *, rows: bool = False) -> None:
     (HERE / name).write_text(text + "\n", encoding="utf-8")
 
 
-# Shapes of ChatML that models have, in words of our own.
-TEMPLATES = {
-    "default in the loop":
-        "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-        "{{ '<|im_start|>system\\nBe kind.<|im_end|>\\n' }}{% endif %}"
-        "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
-    "newlines within the strings":
-        "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-        "{{ '<|im_start|>system\nIt\\'s \\\\boxed{}.<|im_end|>\n' }}{% endif %}"
-        "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
-    "default here and in a branch for tools":
-        """{%- if tools %}
-    {{- '<|im_start|>system\\n' }}
-    {%- if messages[0]['role'] == 'system' %}
-        {{- messages[0]['content'] }}
-    {%- else %}
-        {{- 'You are Demo, made for tests.' }}
-    {%- endif %}
-    {{- "\\n\\n# Tools:\\n" }}
-    {%- for tool in tools %}
-        {{- tool | tojson }}
-    {%- endfor %}
-    {{- "<|im_end|>\\n" }}
-{%- else %}
-    {%- if messages[0]['role'] == 'system' %}
-        {{- '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}
-    {%- else %}
-        {{- '<|im_start|>system\\nYou are Demo, made for tests.<|im_end|>\\n' }}
-    {%- endif %}
-{%- endif %}
-{%- for message in messages %}
-    {%- if (message.role == "user") or (message.role == "system" and not loop.first) or (message.role == "assistant") %}
-        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}
-    {%- elif message.role == "tool" %}
-        {{- '<|im_start|>user\\n<tool_response>\\n' + message.content + '\\n</tool_response><|im_end|>\\n' }}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\\n' }}
-{%- endif %}
-""",
-    "no default, a switch for thinking":
-        """{#- a comment with '<|im_start|>system\\nnot this<|im_end|>\\n' in it #}
-{%- if messages[0].role == 'system' %}
-    {{- '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}
-{%- endif %}
-{%- for message in messages %}
-    {%- if (message.role == "user") or (message.role == "system" and not loop.first) %}
-        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>' + '\\n' }}
-    {%- elif message.role == "assistant" %}
-        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
-    {%- endif %}
-{%- endfor %}
-{%- if add_generation_prompt %}
-    {{- '<|im_start|>assistant\\n' }}
-    {%- if enable_thinking is defined and enable_thinking is false %}
-        {{- '<think>\\n\\n</think>\\n\\n' }}
-    {%- endif %}
-{%- endif %}
-""",
-    "answers start with thinking":
-        "{% for message in messages %}{{ '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
-        "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n<think>\\n' }}{% endif %}",
-    "answers opened by the user turn":
-        "{% set system_message = 'Be brief.' %}{% if messages[0]['role'] == 'system' %}"
-        "{% set system_message = messages[0]['content'] %}{% endif %}"
-        "{{ '<|im_start|>system\\n' + system_message + '<|im_end|>\\n' }}"
-        "{% for message in messages %}{% set content = message['content'] %}{% if message['role'] == 'user' %}"
-        "{{ '<|im_start|>user\\n' + content + '<|im_end|>\\n<|im_start|>assistant\\n' }}"
-        "{% elif message['role'] == 'assistant' %}{{ content + '<|im_end|>' + '\\n' }}{% endif %}{% endfor %}",
-}
-
-CONVERSATIONS = [
-    ["", "Hello"],
-    ["You are a pirate.", "Hello"],
-    ["あなたは親切です。", "今日は\n天気がいいですね。 "],
-    [" padded \n", "\n\n  code:\n\tx = 1\n"],
-    ["Be kind.", "first", "one answer", "second"],
-    ["", "first", "one\nanswer", "second", "another", "third"],
-]
-
-
-def render(template: str, conversation: List[str]) -> str:
-    """As transformers' apply_chat_template does it."""
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[jinja2.ext.loopcontrols])
-    messages = [{"role": "system", "content": conversation[0]}] if conversation[0] else []
-    for index, text in enumerate(conversation[1:]):
-        messages.append({"role": "assistant" if index % 2 else "user", "content": text})
-    return environment.from_string(template).render(messages=messages, add_generation_prompt=True)
-
-
 def main() -> None:
     """Writes all files."""
     lines = list(dict.fromkeys(SENTENCES + random_lines(2024)))
@@ -345,11 +246,6 @@ def main() -> None:
             ordinary["added_tokens"] = [token for token in tokenizer["added_tokens"] if not token["special"]]
             ids = {"tokens": encode(folder, tokenizer, lines), "ordinary": encode(folder, ordinary, lines)}
             write_json(f"{kind}.ids.json", ids, rows=True)
-    cases = []
-    for name, template in TEMPLATES.items():
-        rendered = [{"conversation": c, "rendered": render(template, c)} for c in CONVERSATIONS]
-        cases.append({"name": name, "template": template, "cases": rendered})
-    write_json("templates.json", cases, rows=True)
 
 
 if __name__ == "__main__":
