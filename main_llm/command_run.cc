@@ -79,7 +79,7 @@ class Runner {
           runner::read_soft_prefix_file(options.soft_prefix, model_->shape.hidden));
     }
     prompt_options_ = runner::prompt_options(
-        *model_, options.params,
+        model_->mode_param, options.params,
         !options.system.empty() ? options.system : model_->mode_param.system_prompt.value_or(""));
   }
 

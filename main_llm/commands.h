@@ -17,6 +17,10 @@ int bench(const BenchOptions& options, ModelLoader& loader);
 // What a model folder holds.
 int inspect(const InspectOptions& options, ModelLoader& loader);
 
+// A text on stdin as the model's tokenizer sees it: ids and pieces, or the prompt that the chat
+// template makes of it; or ids on stdin as text.
+int tokenize(const TokenizeOptions& options, ModelLoader& loader);
+
 // What is wrong with this machine and how to repair it (doctor.h). The exit status is 0 when
 // nothing keeps the unit from working, else 1.
 int doctor(const DoctorOptions& options, ModelLoader& loader);

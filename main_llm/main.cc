@@ -26,6 +26,8 @@ int main(int argc, char** argv) {
         return main_llm::bench(options->bench, *loader);
       case main_llm::Command::kInspect:
         return main_llm::inspect(options->inspect, *loader);
+      case main_llm::Command::kTokenize:
+        return main_llm::tokenize(options->tokenize, *loader);
       case main_llm::Command::kDoctor:
         return main_llm::doctor(options->doctor, *loader);
     }

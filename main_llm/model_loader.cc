@@ -83,6 +83,20 @@ class RealModelLoader : public ModelLoader {
     return found.engine == "ax" ? inspect_ax(found) : inspect_cpu(found);
   }
 
+  ModelText load_text(const std::string& name) override {
+    const FoundModel found = locate(name, true);
+    const fs::path& directory = found.location.directory;
+    const auto params = found.mode ? found.mode->params : runner::ModeParams();
+    if (!found.mode || !found.mode->names_axmodels) {
+      return {runner::load_text_model(directory), params};
+    }
+    const runner::NpuDescription description =
+        runner::read_npu_description(directory, found.mode->json, *found.location.mode_json);
+    return {runner::load_stackflow_text_model(directory, description.tokenizer_type,
+                                              description.tokenizer),
+            params};
+  }
+
   NpuLibraries open_npu_libraries() const override {
     NpuLibraries libraries;
     libraries.names = runner::ax_library_names();
@@ -144,13 +158,19 @@ class RealModelLoader : public ModelLoader {
   }
 
   FoundModel find(const std::string& name, bool allow_path) const {
+    FoundModel found = locate(name, allow_path);
+    found.engine = choose_engine(found);
+    return found;
+  }
+
+  // Without its engine.
+  FoundModel locate(const std::string& name, bool allow_path) const {
     FoundModel found;
     std::error_code error;
     const bool is_path =
         allow_path && (name.find('/') != std::string::npos || fs::is_directory(name, error));
     found.location = is_path ? runner::model_at(name) : runner::find_model(name, options_.roots);
     if (found.location.mode_json) found.mode = runner::read_mode_file(*found.location.mode_json);
-    found.engine = choose_engine(found);
     return found;
   }
 
@@ -227,15 +247,8 @@ class RealModelLoader : public ModelLoader {
     NpuParts parts;
     parts.description =
         runner::read_npu_description(directory, found.mode->json, *found.location.mode_json);
-    const fs::path tokenizer = directory / "tokenizer";
-    std::error_code error;
-    if (!fs::exists(tokenizer / "tokenizer.json", error)) {
-      throw runner::Error(runner::ErrorCode::kNotBuilt,
-                          tokenizer.string() + "/tokenizer.json is missing, and tokenizer_type " +
-                              std::to_string(parts.description.tokenizer_type) + " (" +
-                              parts.description.tokenizer + ") is not built into this program");
-    }
-    parts.text = runner::load_text_model(tokenizer);
+    parts.text = runner::load_stackflow_text_model(directory, parts.description.tokenizer_type,
+                                                   parts.description.tokenizer);
     check_vocab(directory, parts.text, parts.description.graphs.vocab);
     return parts;
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runner/model.h"
+#include "runner/text_model.h"
 
 namespace main_llm {
 
@@ -26,6 +27,12 @@ struct ModelOptions {
 struct ModelListing {
   std::string name;
   std::string mode_json;  // one line of JSON: its mode json, or one made up for it
+};
+
+// The text side of a model.
+struct ModelText {
+  runner::TextModel text;
+  runner::ModeParams mode_param;  // of its mode json
 };
 
 // What opening an NPU's libraries comes to.
@@ -60,6 +67,10 @@ class ModelLoader {
   // What is known of a model without loading it, for `inspect`: a JSON object on one line. Throws
   // as load() does where its files are missing or broken.
   virtual std::string inspect(const std::string& name, bool allow_path) = 0;
+
+  // A model's tokenizer and template, without the rest of it; `name` may be the path of a folder
+  // with nothing else. Throws as load() does.
+  virtual ModelText load_text(const std::string& name) = 0;
 
   // Opens the NPU's libraries as load() would, for a diagnosis.
   virtual NpuLibraries open_npu_libraries() const = 0;

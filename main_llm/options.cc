@@ -20,6 +20,7 @@ Examples:
   llm_llm run ./Qwen2.5-0.5B-Instruct          a chat on the terminal with a model folder
   llm_llm bench tiny-chat --json               how fast it is here
   llm_llm inspect tiny-chat                    what a model folder holds
+  echo 'Hello!' | llm_llm tokenize tiny-chat   its tokens
   llm_llm doctor                               what is wrong with this machine, and the fix
 
 Every option --x-y can be given as environment variable LLM_LLM_X_Y; the command line wins.)";
@@ -105,6 +106,18 @@ CLI::App* add_serve(CLI::App& app, ServeOptions& options) {
   return serve;
 }
 
+void add_prompt_options(CLI::App& command, runner::ModeParams& params) {
+  // Not into the variable itself, which would be set to false without the flag.
+  command.add_flag_function(
+      "--thinking,!--no-thinking",
+      [&params](std::int64_t count) { params.enable_thinking = count > 0; },
+      "have a model think before it answers, or not, that can be asked to");
+  command
+      .add_option("--template-family", params.chat_template_family,
+                  "chat template in place of the model's: chatml, qwen3, …")
+      ->type_name("NAME");
+}
+
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   auto* run = app.add_subcommand("run", "one answer, or a chat on the terminal");
   run->add_option("model", options.model, "a path, or a name under --models")->required();
@@ -120,11 +133,7 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   run->add_option("--soft-prefix", options.soft_prefix,
                   "safetensors file with prompt_embeddings [P, H] to put before the prompt")
       ->type_name("FILE");
-  run->add_flag("--thinking,!--no-thinking", options.params.enable_thinking,
-                "have a model think before it answers, or not, that can be asked to");
-  run->add_option("--template-family", options.params.chat_template_family,
-                  "chat template in place of the model's: chatml, qwen3, …")
-      ->type_name("NAME");
+  add_prompt_options(*run, options.params);
   run->add_option("--ids", options.ids, "token ids to feed as they are, without template")
       ->delimiter(',')
       ->excludes("--prompt");
@@ -156,6 +165,24 @@ CLI::App* add_inspect(CLI::App& app, InspectOptions& options) {
   return inspect;
 }
 
+CLI::App* add_tokenize(CLI::App& app, TokenizeOptions& options) {
+  auto* tokenize = app.add_subcommand("tokenize", "what a model's tokenizer makes of stdin");
+  tokenize->add_option("model", options.model, "a path, or a name under --models")->required();
+  auto* decode = tokenize->add_flag("--decode", options.decode, "token ids on stdin to text");
+  tokenize->add_flag("--ids", options.ids_only, "only the ids, on one line")->excludes(decode);
+  auto* special = tokenize->add_flag("--special", options.special,
+                                     "special tokens are recognised in the text and put around it");
+  special->excludes(decode);
+  tokenize
+      ->add_flag("--template", options.use_template,
+                 "the text is a user's: the prompt that the chat template makes of it")
+      ->excludes(decode)
+      ->excludes(special);
+  tokenize->add_option("--system", options.system, "system prompt, with --template");
+  add_prompt_options(*tokenize, options.params);
+  return tokenize;
+}
+
 CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
   auto* doctor = app.add_subcommand("doctor", "what is wrong with this machine, and the fix");
   doctor
@@ -181,6 +208,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
   const CLI::App* run = add_run(app, options.run);
   const CLI::App* bench = add_bench(app, options.bench);
   const CLI::App* inspect = add_inspect(app, options.inspect);
+  const CLI::App* tokenize = add_tokenize(app, options.tokenize);
   const CLI::App* doctor = add_doctor(app, options.doctor);
   add_environment_names(app);
   try {
@@ -189,12 +217,13 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
     exit_status = app.exit(error) == 0 ? 0 : 2;
     return std::nullopt;
   }
-  options.command = serve->parsed()     ? Command::kServe
-                    : run->parsed()     ? Command::kRun
-                    : bench->parsed()   ? Command::kBench
-                    : inspect->parsed() ? Command::kInspect
-                    : doctor->parsed()  ? Command::kDoctor
-                                        : Command::kUnit;
+  options.command = serve->parsed()      ? Command::kServe
+                    : run->parsed()      ? Command::kRun
+                    : bench->parsed()    ? Command::kBench
+                    : inspect->parsed()  ? Command::kInspect
+                    : tokenize->parsed() ? Command::kTokenize
+                    : doctor->parsed()   ? Command::kDoctor
+                                         : Command::kUnit;
   if (options.models.roots.empty()) options.models.roots = default_roots(options.models.root);
   options.serve.root = options.models.root;
   options.doctor.root = options.models.root;

@@ -51,6 +51,16 @@ struct InspectOptions {
   bool json = false;
 };
 
+struct TokenizeOptions {
+  std::string model;
+  bool decode = false;  // ids to text
+  bool ids_only = false;
+  bool special = false;       // as HuggingFace: special tokens in the text, and those around it
+  bool use_template = false;  // the text is a user's
+  std::string system;
+  runner::ModeParams params;  // thinking, template
+};
+
 struct DoctorOptions {
   std::filesystem::path root = "/";
   std::filesystem::path socket_root;  // of rpc.sys and rpc.llm; empty: root/tmp
@@ -58,7 +68,7 @@ struct DoctorOptions {
   bool json = false;
 };
 
-enum class Command { kUnit, kServe, kRun, kBench, kInspect, kDoctor };
+enum class Command { kUnit, kServe, kRun, kBench, kInspect, kTokenize, kDoctor };
 
 // The whole command line, with the environment (LLM_LLM_X_Y for --x-y) as its defaults.
 struct Options {
@@ -70,6 +80,7 @@ struct Options {
   RunOptions run;
   BenchOptions bench;
   InspectOptions inspect;
+  TokenizeOptions tokenize;
   DoctorOptions doctor;
 };
 

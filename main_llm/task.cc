@@ -61,7 +61,7 @@ Task::Task(std::string work_id, SetupRequest setup, std::shared_ptr<const runner
                           ? parse_soft_prefix(*setup_.soft_prefix, model_->shape.hidden)
                           : nullptr),
       conversation_(model_,
-                    runner::prompt_options(*model_, setup_.params, system_prompt(setup_, *model_)),
+                    runner::prompt_options(model_->mode_param, setup_.params, system_prompt(setup_, *model_)),
                     keep_conversation_),
       inputs_(setup_.inputs),
       worker_([this] { run(); }) {}

@@ -92,8 +92,8 @@ BpeVocabulary::IdBySpelling BpeVocabulary::add_tokens(const BpeDefinition& defin
   for (const auto& [spelling, id] : definition.vocabulary) {
     Token& token = tokens_[static_cast<std::size_t>(id)];
     if (token.exists) {
-      refuse("tokens \"" + excerpt(token.bytes) + "\" and \"" + excerpt(spelling) +
-             "\" have the same id " + std::to_string(id));
+      refuse("tokens \"" + excerpt(to_valid_utf8(token.bytes)) + "\" and \"" +
+             excerpt(to_valid_utf8(spelling)) + "\" have the same id " + std::to_string(id));
     }
     token = {bytes_of(spelling), true};
     ids.emplace(spelling, id);

@@ -17,8 +17,9 @@ SamplerOptions task_sampler(const Model& model, const ModeParams& setup) {
   return options;
 }
 
-PromptOptions prompt_options(const Model& model, const ModeParams& setup, std::string system) {
-  ModeParams params = merge(model.mode_param, setup);
+PromptOptions prompt_options(const ModeParams& mode_param, const ModeParams& setup,
+                             std::string system) {
+  ModeParams params = merge(mode_param, setup);
   return {std::move(system), params.enable_thinking, std::move(params.chat_template_family),
           params.b_bos.value_or(false)};
 }

@@ -37,7 +37,8 @@ struct Model {
 // Throws Error(kBadOption) for values out of range, and for what a list cannot serve.
 SamplerOptions task_sampler(const Model& model, const ModeParams& setup);
 
-// How conversations are written on a model for settings given at setup, with this system prompt.
-PromptOptions prompt_options(const Model& model, const ModeParams& setup, std::string system);
+// How conversations are written for a model's settings, those given at setup, and a system prompt.
+PromptOptions prompt_options(const ModeParams& mode_param, const ModeParams& setup,
+                             std::string system);
 
 }  // namespace runner

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "runner/chat_families.h"
 #include "runner/error.h"
 #include "runner/file_text.h"
 #include "runner/native_prompt_encoder.h"
@@ -22,6 +23,8 @@ using simdjson::dom::element;
 
 constexpr double kMostPenalty = 1e6;
 constexpr int kHuggingFaceTopK = 50;  // of transformers' GenerationConfig
+
+constexpr int kPhi3Tokenizer = 3;  // of StackFlow's tokenizer_type
 
 // A JSON file of settings: an object, whose members may be absent or null.
 class SettingsFile {
@@ -109,21 +112,23 @@ std::optional<std::string> find_jinja(const fs::path& directory, const SettingsF
   config.fail("chat_template is a list without one named \"default\"");
 }
 
-void load_template(const fs::path& directory, const SettingsFile& config, TextModel& model) {
+// Without a template of the model's own it is `family`.
+void load_template(const fs::path& directory, const SettingsFile& config, std::string_view family,
+                   TextModel& model) {
   const auto jinja = find_jinja(directory, config);
   try {
     if (jinja) {
       model.chat_template = ChatTemplate::recognise(*jinja, model.bos_token, model.eos_token);
       return;
     }
-    ChatTemplate chatml = ChatTemplate::of_family("chatml");
-    const std::string& token = chatml.needed_token();
-    if (!model.tokenizer->find(token)) {
+    ChatTemplate result = ChatTemplate::of_family(family, model.eos_token);
+    const std::string& token = result.needed_token();
+    if (!token.empty() && !model.tokenizer->find(token)) {
       throw Error(ErrorCode::kBadModel, "has no chat template, and the tokenizer no token " +
-                                            token + " to go on with ChatML; " +
+                                            token + " to go on with " + std::string(family) + "; " +
                                             ChatTemplate::way_out());
     }
-    model.chat_template = std::move(chatml);
+    model.chat_template = std::move(result);
   } catch (const Error& error) {
     model.template_error = directory.string() + ": " + error.what();
   }
@@ -144,10 +149,13 @@ void add_eos_ids(const SettingsFile& file, std::vector<TokenId>& ids) {
   for (const element entry : list) add(entry);
 }
 
-std::vector<TokenId> find_stop_tokens(const SettingsFile& generation, const TextModel& model) {
+std::vector<TokenId> find_stop_tokens(const fs::path& directory, const SettingsFile& generation,
+                                      const TextModel& model) {
   std::vector<TokenId> ids;
   add_eos_ids(generation, ids);
+  if (ids.empty()) add_eos_ids(SettingsFile(directory / "config.json"), ids);
   if (const auto eos = model.tokenizer->find(model.eos_token)) ids.push_back(*eos);
+  if (const auto end = model.tokenizer->end_of_text()) ids.push_back(*end);
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
@@ -181,43 +189,73 @@ ModeParams sampling_defaults(const SettingsFile& file) {
   return params;
 }
 
-}  // namespace
-
-std::unique_ptr<PromptEncoder> TextModel::new_prompt_encoder(const PromptOptions& options) const {
-  if (!options.template_family && !chat_template) {
-    throw Error(ErrorCode::kBadModel, template_error);
-  }
-  NativePromptOptions native;
-  native.stop_tokens = stop_tokens;
-  native.enable_thinking = options.enable_thinking;
-  if (options.adds_bos) {
-    const std::vector<TokenId>& before = tokenizer->before();
-    native.bos_token = bos_token.empty() && !before.empty()
-                           ? std::string(tokenizer->spelling(before.front()))
-                           : bos_token;
-    if (native.bos_token.empty()) {
-      throw Error(ErrorCode::kBadOption, "b_bos is true, but the tokenizer has no such token");
-    }
-  }
-  return make_native_prompt_encoder(
-      tokenizer,
-      options.template_family ? ChatTemplate::of_family(*options.template_family, eos_token)
-                              : *chat_template,
-      std::move(native));
-}
-
-TextModel load_text_model(const fs::path& directory) {
+TextModel load_with(std::shared_ptr<const BpeTokenizer> tokenizer, const fs::path& directory,
+                    std::string_view family) {
   const SettingsFile config(directory / "tokenizer_config.json");
   const SettingsFile generation(directory / "generation_config.json");
   TextModel model;
-  model.tokenizer = load_tokenizer(find_tokenizer_file(directory));
+  model.tokenizer = std::move(tokenizer);
   model.tokenizer_kind = model.tokenizer->kind();
   model.bos_token = token_text(config, "bos_token").value_or("");
   model.eos_token = token_text(config, "eos_token").value_or("");
-  load_template(directory, config, model);
-  model.stop_tokens = find_stop_tokens(generation, model);
+  load_template(directory, config, family, model);
+  model.stop_tokens = find_stop_tokens(directory, generation, model);
   model.generation_config = sampling_defaults(generation);
   return model;
+}
+
+}  // namespace
+
+std::unique_ptr<PromptEncoder> TextModel::new_prompt_encoder(const PromptOptions& options) const {
+  NativePromptOptions native;
+  native.stop_tokens = stop_tokens;
+  native.enable_thinking = options.enable_thinking;
+  native.bos_token = choose_bos(options);
+  return make_native_prompt_encoder(tokenizer, choose_template(options), std::move(native));
+}
+
+std::string TextModel::render_prompt(const PromptOptions& options, const std::string& user) const {
+  const ChatFormat format =
+      choose_template(options).format(options.enable_thinking, std::chrono::system_clock::now());
+  const std::string text = render_conversation(format, options.system, {user});
+  const std::string bos = choose_bos(options);
+  return text.starts_with(bos) ? text : bos + text;
+}
+
+ChatTemplate TextModel::choose_template(const PromptOptions& options) const {
+  if (options.template_family) return ChatTemplate::of_family(*options.template_family, eos_token);
+  if (!chat_template) throw Error(ErrorCode::kBadModel, template_error);
+  return *chat_template;
+}
+
+std::string TextModel::choose_bos(const PromptOptions& options) const {
+  if (!options.adds_bos) return "";
+  if (!bos_token.empty()) return bos_token;
+  if (tokenizer->before().empty()) {
+    throw Error(ErrorCode::kBadOption, "b_bos is true, but the tokenizer has no such token");
+  }
+  return std::string(tokenizer->spelling(tokenizer->before().front()));
+}
+
+TextModel load_text_model(const fs::path& directory) {
+  return load_with(load_tokenizer(find_tokenizer_file(directory)), directory, "chatml");
+}
+
+TextModel load_stackflow_text_model(const fs::path& directory, int tokenizer_type,
+                                    const std::string& tokenizer) {
+  if (!is_tokenizer_file(tokenizer_type)) {
+    const fs::path folder = directory / "tokenizer";
+    std::error_code error;
+    if (fs::exists(folder / "tokenizer.json", error)) return load_text_model(folder);
+    throw Error(ErrorCode::kNotBuilt, folder.string() +
+                                          "/tokenizer.json is missing, and tokenizer_type " +
+                                          std::to_string(tokenizer_type) + " (" + tokenizer +
+                                          ") is not built into this program");
+  }
+  const fs::path file = directory / tokenizer;
+  return load_with(
+      tokenizer_type == kPhi3Tokenizer ? load_phi3_tokenizer(file) : load_tokenizer(file),
+      file.parent_path(), family_of_tokenizer_type(tokenizer_type));
 }
 
 }  // namespace runner

@@ -61,6 +61,8 @@ std::shared_ptr<const BpeTokenizer> load_phi3_tokenizer(const std::filesystem::p
   });
 }
 
+bool is_tokenizer_file(int tokenizer_type) { return tokenizer_type != 2 && tokenizer_type != 5; }
+
 std::filesystem::path find_tokenizer_file(const std::filesystem::path& directory) {
   for (const char* name : {"tokenizer.json", "tokenizer.model", "qwen.tiktoken"}) {
     std::error_code error;

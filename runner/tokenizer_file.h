@@ -17,6 +17,9 @@ std::shared_ptr<const BpeTokenizer> load_tokenizer(const std::filesystem::path& 
 // (microsoft/Phi-3-mini-4k-instruct, tokenizer.json).
 std::shared_ptr<const BpeTokenizer> load_phi3_tokenizer(const std::filesystem::path& file);
 
+// Whether StackFlow's `tokenizer_type`, 0 to 5, means a file: 2 is a service, 5 a script.
+bool is_tokenizer_file(int tokenizer_type);
+
 // The tokenizer file in a folder: tokenizer.json, or else tokenizer.model, or else qwen.tiktoken;
 // tokenizer.json where there is none of them.
 std::filesystem::path find_tokenizer_file(const std::filesystem::path& directory);

@@ -8,6 +8,7 @@
 #include "runner/error.h"
 #include "runner/excerpt.h"
 #include "runner/file_text.h"
+#include "runner/tokenizer_file.h"
 
 namespace runner {
 namespace {
@@ -109,6 +110,10 @@ NpuDescription read_npu_description(const fs::path& directory, const std::string
   description.graphs.load_layers_on_demand = reader.flag("b_dynamic_load_axmodel_layer");
   description.embeddings = directory / reader.file("filename_tokens_embed");
   description.tokenizer_type = reader.number("tokenizer_type", 0, 5);
+  if (is_tokenizer_file(description.tokenizer_type)) {
+    description.tokenizer = reader.file("filename_tokenizer_model").string();
+    return description;
+  }
   description.tokenizer = reader.text("filename_tokenizer_model", false);
   if (description.tokenizer.empty()) {
     description.tokenizer = reader.text("url_tokenizer_model", false);

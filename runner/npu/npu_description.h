@@ -14,7 +14,7 @@ struct NpuDescription {
   NpuModelFiles graphs;
   std::filesystem::path embeddings;  // filename_tokens_embed
   int tokenizer_type = 0;
-  std::string tokenizer;  // filename_tokenizer_model, or url_tokenizer_model
+  std::string tokenizer;  // filename_tokenizer_model, below the model's folder; or a service's URL
 };
 
 // Reads `mode_json` (the text of the file `source`) of the model in `directory`.

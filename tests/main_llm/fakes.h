@@ -145,6 +145,7 @@ class FakeLoader : public ModelLoader {
   }
   std::vector<ModelListing> list() override { return {}; }
   std::string inspect(const std::string&, bool) override { return "{}"; }
+  main_llm::ModelText load_text(const std::string&) override { return {}; }
   NpuLibraries open_npu_libraries() const override { return {}; }
 
   std::map<std::string, std::shared_ptr<const runner::Model>> models;

@@ -48,9 +48,9 @@ TEST(NpuDescription, NamesTheFilesOfAModel) {
 TEST(NpuDescription, WhatIsWrongIsNamed) {
   const auto with = [](const std::string& key, const std::string& value) {
     std::string params;
-    for (const char* other :
-         {"tokenizer_type", "filename_tokens_embed", "filename_post_axmodel",
-          "template_filename_axmodel", "axmodel_num", "tokens_embed_num", "tokens_embed_size"}) {
+    for (const char* other : {"tokenizer_type", "filename_tokenizer_model", "filename_tokens_embed",
+                              "filename_post_axmodel", "template_filename_axmodel", "axmodel_num",
+                              "tokens_embed_num", "tokens_embed_size"}) {
       const bool is_text = std::string(other).find("filename") != std::string::npos;
       const std::string usual = is_text ? "\"l%d\"" : "1";
       params += (params.empty() ? "\"" : ",\"") + std::string(other) +
@@ -68,9 +68,9 @@ TEST(NpuDescription, WhatIsWrongIsNamed) {
             R"(mode_m.json: "template_filename_axmodel" is "l.axmodel", expected a %d for the )"
             "number of the layer");
   for (const char* path : {"\"../x\"", "\"a/../../x\"", "\"/etc/passwd\"", "\"\""}) {
-    EXPECT_NE(params_error(with("filename_tokens_embed", path)).find("filename_tokens_embed"),
-              std::string::npos)
-        << path;
+    for (const char* key : {"filename_tokens_embed", "filename_tokenizer_model"}) {
+      EXPECT_NE(params_error(with(key, path)).find(key), std::string::npos) << path;
+    }
   }
 }
 

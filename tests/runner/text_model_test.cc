@@ -197,7 +197,7 @@ TEST_F(TextModelTest, NeedsTheTokensOfTheTemplate) {
   const std::string reason = bad_model([&model] { model.new_prompt_encoder({}); });
   EXPECT_EQ(model.template_name(), reason);
   expect_mentions(reason, {folder_.string() + ": has no chat template, and the tokenizer no token "
-                                              "<|im_end|> to go on with ChatML",
+                                              "<|im_end|> to go on with chatml",
                            "chat_template_family in mode_param"});
 }
 

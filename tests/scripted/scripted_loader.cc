@@ -63,6 +63,11 @@ class ScriptedLoader : public main_llm::ModelLoader {
            ",\"context_length\":" + std::to_string(script.context) + "}";
   }
 
+  main_llm::ModelText load_text(const std::string& name) override {
+    throw runner::Error(runner::ErrorCode::kBadOption,
+                        "model \"" + name + "\" answers from a script, it has no tokenizer");
+  }
+
   main_llm::NpuLibraries open_npu_libraries() const override { return {}; }
 
  private:
