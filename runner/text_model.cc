@@ -26,6 +26,25 @@ constexpr int kHuggingFaceTopK = 50;  // of transformers' GenerationConfig
 
 constexpr int kPhi3Tokenizer = 3;  // of StackFlow's tokenizer_type
 
+// JSON with "e0" behind whole numbers of more than 18 digits. simdjson refuses a whole file for one
+// that 64 bits cannot hold, and transformers writes model_max_length as 10^30 for no limit.
+std::string with_wide_numbers(std::string_view json) {
+  std::string result;
+  result.reserve(json.size());
+  bool in_string = false;
+  std::size_t digits = 0;  // side by side, up to here
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    const bool is_digit = !in_string && c >= '0' && c <= '9';
+    if (!is_digit && digits > 18 && c != '.' && c != 'e' && c != 'E') result += "e0";
+    digits = is_digit ? digits + 1 : 0;
+    if (c == '"') in_string = !in_string;
+    result += c;
+    if (c == '\\' && i + 1 < json.size()) result += json[++i];
+  }
+  return result;
+}
+
 // A JSON file of settings: an object, whose members may be absent or null.
 class SettingsFile {
  public:
@@ -33,7 +52,7 @@ class SettingsFile {
   explicit SettingsFile(fs::path path) : path_(std::move(path)) {
     std::error_code error;
     if (!fs::exists(path_, error)) return;
-    text_ = simdjson::padded_string(read_text_file(path_));
+    text_ = simdjson::padded_string(with_wide_numbers(read_text_file(path_)));
     simdjson::dom::object object;
     if (const auto failed = parser_.parse(text_).get(object)) {
       fail(std::string("is not a JSON object: ") + simdjson::error_message(failed));

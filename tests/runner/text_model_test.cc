@@ -114,6 +114,22 @@ TEST_F(TextModelTest, CollectsStopTokens) {
   EXPECT_EQ(load_text_model(folder_).stop_tokens.front(), 3);
 }
 
+TEST_F(TextModelTest, TakesNumbersBeyond64Bits) {
+  // In text, digits stay as they are.
+  const std::string end = "<|12345678901234567890|>";
+  std::string tokenizer = text_data::read("qwen2.tokenizer.json");
+  tokenizer.replace(tokenizer.find("<|endoftext|>"), 13, end);
+  write("tokenizer.json", tokenizer);
+  for (const std::string number :
+       {"1000000000000000019884624838656", "-1000000000000000019884624838656",
+        "1000000000000000019884624838656.5", "1000000000000000019884624838656e-3", "7 "}) {
+    write("tokenizer_config.json", R"({"a\"": [)" + number + "], \"b\": " + number +
+                                       R"(, "eos_token": ")" + end + "\", \"c\":" + number + "}");
+    const TextModel model = load_text_model(folder_);
+    EXPECT_EQ(model.stop_tokens.front(), token(model, end)) << number;
+  }
+}
+
 TEST_F(TextModelTest, SamplingDefaultsMeanWhatHuggingFaceMeans) {
   const auto params = [this](const std::string& json) {
     write("generation_config.json", json);
