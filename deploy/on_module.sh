@@ -211,8 +211,9 @@ lock() {
   flock -w 120 9 || fail "another installation has been at work for two minutes"
 }
 
-# replace SOURCE PATH: makes PATH a copy of SOURCE, at once.
+# replace_by_copy FILE PATH. A PATH.new that a killed run has left may be a link: cp would follow it.
 replace_by_copy() {
+  run rm -f "$2.new"
   run cp -p "$1" "$2.new"
   run sync
   run mv -f "$2.new" "$2"

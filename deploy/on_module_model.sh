@@ -1,0 +1,109 @@
+#!/bin/sh
+# What push-model.sh runs on a module, as root, over ssh, one step at a time:
+#   sh -s -- [--dry-run] STEP [ARGUMENT...] <on_module_model.sh
+# POSIX sh, as dash and busybox have it. A file comes as NAME.partial, whose length tells how much
+# of it is there, and gets its name once its checksum is right.
+set -eu
+
+data=/opt/m5stack/data
+spare_kib=10240
+dry_run=
+
+fail() {
+  echo "error: $*" >&2
+  exit 1
+}
+
+run() {
+  if [ -n "$dry_run" ]; then echo "would run: $*"; else "$@"; fi
+}
+
+bytes() {
+  if [ -f "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi
+}
+
+# compare MODEL SHA256:BYTES:NAME...: prints the files that are not there as they should be, each
+# with how many bytes of it have come already, as "SHA256 BYTES NAME HAVE".
+compare() {
+  folder=$data/$1
+  shift
+  for file in "$@"; do
+    name=${file##*:}
+    size=${file#*:}
+    size=${size%:*}
+    if [ "$(bytes "$folder/$name")" = "$size" ] && is_whole "$folder/$name" "${file%%:*}"; then continue; fi
+    have=$(bytes "$folder/$name.partial")
+    if [ "$have" -gt "$size" ]; then have=0; fi
+    echo "${file%%:*} $size $name $have"
+  done
+}
+
+is_whole() {
+  [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d ' ' -f 1)" = "$2" ]
+}
+
+# room BYTES GRAPH_BYTES: whether a model of which BYTES are missing and GRAPH_BYTES are for the NPU
+# fits on the disk and in the NPU's memory.
+room() {
+  [ -d "${data%/*}" ] || fail "there is no ${data%/*}: this is no module with StackFlow"
+  need=$((($1 + 1023) / 1024 + spare_kib))
+  free=$(df -Pk "${data%/*}" | awk 'NR == 2 { print $4 }')
+  [ "$free" -ge "$need" ] || fail "$need KiB are needed, $free KiB are free on the disk of $data"
+  [ "$2" != 0 ] || return 0
+  # One line with the sums, as the driver writes it (runner/cmm_info.h).
+  sums=$(grep 'total size=' /proc/ax_proc/mem_cmm_info 2>/dev/null | tail -n 1)
+  total=$(echo "$sums" | sed -n 's/.*total size=\([0-9]*\)KB.*/\1/p')
+  remain=$(echo "$sums" | sed -n 's/.*remain=\([0-9]*\)KB.*/\1/p')
+  need=$((($2 + 1023) / 1024))
+  if [ -z "$total" ] || [ -z "$remain" ]; then
+    echo "note: /proc/ax_proc/mem_cmm_info does not tell of the NPU's memory: not checked"
+  elif [ "$need" -gt "$total" ]; then
+    fail "the model's graphs have $need KiB, the NPU's memory (CMM) has $total KiB: it cannot be loaded here; --any-size sends it all the same"
+  elif [ "$need" -gt "$remain" ]; then
+    echo "note: the model's graphs have $need KiB, $remain KiB of the NPU's memory are free now: others must be ended first"
+  fi
+}
+
+# descriptions MODEL: wherever the model may be described (runner/README.md).
+descriptions() {
+  for folder in "$data/$1" "$data/models" "$data"; do
+    printf '%s\n' "$folder/$1.json" "$folder/mode_$1.json"
+  done
+}
+
+# hide MODEL: removes its description, so that nobody loads a model that is half there.
+hide() {
+  run mkdir -p "$data/$1" "$data/models"
+  descriptions "$1" | while read -r path; do
+    if [ -e "$path" ]; then run rm -f "$path"; fi
+  done
+}
+
+# finish MODEL SHA256 NAME: gives a file its name if it is whole. If not, it is gone and the status 3.
+finish() {
+  path=$data/$1/$3
+  if is_whole "$path.partial" "$2"; then
+    chmod 644 "$path.partial"
+    mv -f "$path.partial" "$path"
+  else
+    rm -f "$path.partial"
+    return 3
+  fi
+}
+
+main() {
+  if [ "${1:-}" = --dry-run ]; then
+    dry_run=yes
+    shift
+  fi
+  [ "$(id -u)" = 0 ] || fail "this needs root"
+  step=${1:-nothing}
+  shift
+  case "$step" in
+    compare | room | hide | finish) "$step" "$@" ;;
+    *) fail "there is no step '$step'" ;;
+  esac
+}
+
+# The last line: of a script that was cut off, nothing runs.
+main "$@"
