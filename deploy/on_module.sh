@@ -140,6 +140,7 @@ verify() {
 
 # list: the backups, oldest first.
 list() {
+  date=
   for folder in "$backups"/*/; do
     [ -e "$folder/manifest" ] || continue
     date=${folder%/}
@@ -147,6 +148,7 @@ list() {
     [ ! -e "$folder/restored" ] || note=' (was restored)'
     echo "${date##*/}  before $(sed -n 's/^program //p' "$folder/manifest")$note"
   done
+  [ -n "$date" ] || echo "there are no backups"
 }
 
 # newest: the date of the newest backup that was not restored yet.

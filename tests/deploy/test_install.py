@@ -18,7 +18,8 @@ from stand_in import BACKUPS, BIN, BUILD, REPOSITORY, SERVICE, StandIn, keys
 
 LONG = bool(os.environ.get("TEST_LONG"))
 PROGRAM = ["--program", str(BUILD / "llm_llm")]
-INSTALLED = f"{BIN}/llm_llm-1.13.0"
+VERSION = subprocess.run([BUILD / "llm_llm", "--version"], capture_output=True, text=True).stdout.split()[1]
+INSTALLED = f"{BIN}/llm_llm-{VERSION}"
 
 
 class InstallTest(unittest.TestCase):
@@ -60,14 +61,14 @@ class Installation(InstallTest):
         self.check_installed()
         self.assertEqual(self.module.runs(), INSTALLED)
         once = self.module.snapshot()
-        self.assertIn("installed llm_llm 1.13.0", self.install("--restart-sys"))
+        self.assertIn(f"installed llm_llm {VERSION}", self.install("--restart-sys"))
         self.assertEqual(self.module.snapshot(), once)
 
         dates = self.module.backups()
         self.assertEqual(re.findall(r"^\S+(?=  before)", self.roll_back("--list"), re.M), dates)
         self.roll_back()
         self.assertEqual(self.module.snapshot(), once)
-        self.assertIn(f"{dates[1]}  before llm_llm-1.13.0 (was restored)", self.roll_back("--list"))
+        self.assertIn(f"{dates[1]}  before llm_llm-{VERSION} (was restored)", self.roll_back("--list"))
         self.assertIn("llm-sys and the unit answer", self.roll_back())
         self.check_untouched()
         self.assertEqual(self.module.runs(), f"{BIN}/llm_llm-1.12")
