@@ -51,7 +51,7 @@ machine() {
 }
 
 # Whatever ends this script brings back what was there.
-sent=''
+sent='' committing=''
 finish() {
   status=$?
   trap - EXIT HUP INT TERM
@@ -59,7 +59,11 @@ finish() {
     step "take back"
     if restored=$(remote repair); then
       [ -z "$restored" ] || remote answers "$port" "$seconds" || echo "nor did it before, maybe" >&2
-      echo "error: not installed; everything is as it was" >&2
+      if [ -n "$committing" ] && [ -z "$restored" ]; then
+        echo "error: installed and answering, but this run did not come to its end" >&2
+      else
+        echo "error: not installed; everything is as it was" >&2
+      fi
     else
       echo "error: what was there could not be restored: run deploy/rollback.sh $host" >&2
       status=3
@@ -112,6 +116,7 @@ if [ -z "$dry_run" ]; then
   [ -z "$model" ] || ask_model
 fi
 step "commit"
+committing=yes
 remote commit
 sent=''
 [ -n "$dry_run" ] || echo "installed llm_llm $version; deploy/rollback.sh $host goes back to what was there"

@@ -208,8 +208,7 @@ answers() {
 # One step at a time, should an earlier one, whose sender has gone, still be at work.
 lock() {
   [ -z "$dry_run" ] || return 0
-  mkdir -p "$backups"
-  exec 9>"$backups/lock"
+  exec 9>/run/llm_llm-install.lock
   flock -w 120 9 || fail "another installation has been at work for two minutes"
 }
 
@@ -230,6 +229,7 @@ replace_by_link() {
 
 # write_journal DATE: from here to `commit`, or the end of `restore`, that backup is what counts.
 write_journal() {
+  run mkdir -p "$backups"
   echo "$1" | run_to "$journal.new"
   run sync
   run mv -f "$journal.new" "$journal"

@@ -1,7 +1,7 @@
 """A module that is none: a folder for its file system, an sshd on loopback, upstream's layout.
 
-Commands that come over ssh run in a mount namespace where /opt, /tmp, /lib/systemd/system and /mnt
-are folders of the stand-in, with the commands of tests/deploy/module/ in front of the real ones.
+Commands that come over ssh run in a mount namespace where /opt, /run, /tmp, /lib/systemd/system and
+/mnt are folders of the stand-in, with the commands of tests/deploy/module/ in front of the real ones.
 `systemctl` there really starts programs; llm-sys is tests/protocol/llm_sys_double.py. Needs root.
 
 Environment: LLM_LLM_BUILD is the build folder with llm_llm (default: build/ in the repository).
@@ -32,7 +32,7 @@ DEADLINE = 30.0 * float(os.environ.get("TEST_TIME_FACTOR", "1"))
 BIN = "/opt/m5stack/bin"
 BACKUPS = "/opt/m5stack/share/llm_llm-backups"
 SERVICE = "/lib/systemd/system/llm-llm.service"
-MOUNTED = ("/opt", "/tmp", "/lib/systemd/system", "/mnt")
+MOUNTED = ("/opt", "/run", "/tmp", "/lib/systemd/system", "/mnt")
 # What `cut` stands in front of.
 CHANGING = ("mv", "cp", "ln", "rm", "mkdir", "touch", "chmod", "sync", "apt-mark", "systemctl")
 BINFMT = (
@@ -96,10 +96,12 @@ class StandIn:
         self.port, self._ssh_port = free_port(), free_port()
         self._emulated = emulated
         self.llm_llm = (REPOSITORY / "build/arm64" if emulated else BUILD) / "llm_llm"
+        self._shims: List[str] = []
         self._processes: List["subprocess.Popen[bytes]"] = []
         try:
             self._fill()
             self._start()
+            self._pristine = self.snapshot()
         except BaseException:
             self.close()
             raise
@@ -125,7 +127,7 @@ class StandIn:
     def _fill(self) -> None:
         for folder in ("data", "etc", "lib", "scripts", "share", "bin"):
             self.path(f"/opt/m5stack/{folder}").mkdir(parents=True)
-        for folder in ("/tmp/x", "/mnt/state/x", "/mnt/double/x"):
+        for folder in ("/tmp/x", "/run/x", "/mnt/state/x", "/mnt/double/x"):
             self.path(folder).parent.mkdir(parents=True)
         shutil.copytree(HERE / "module", self.path("/mnt/shims"))
         shutil.move(self.path("/mnt/shims/session"), self.path("/mnt/session"))
@@ -182,7 +184,7 @@ class StandIn:
         if self._emulated:
             mounts.append("mount -t binfmt_misc none /proc/sys/fs/binfmt_misc")
             mounts.append(f"printf %s '{BINFMT}' >/proc/sys/fs/binfmt_misc/register")
-            self.shim("uname", "echo aarch64")
+            self.write("/mnt/shims/uname", "#!/bin/sh\necho aarch64\n", 0o755)
         namespaces = ["--mount", *(["--user", "--map-root-user"] if self._emulated else [])]
         holder = subprocess.Popen(
             ["unshare", *namespaces, "sh", "-c", " && ".join([*mounts, "echo ready && exec cat"])],
@@ -211,6 +213,9 @@ class StandIn:
         wait_for_port(self._ssh_port, "sshd")
         kind, key = (keys() / "host.pub").read_text().split()[:2]
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self._ssh_port} {kind} {key}\n")
+        self._write_ssh_config()
+
+    def _write_ssh_config(self) -> None:
         (self.folder / "ssh_config").write_text(
             f"Host module\n  HostName 127.0.0.1\n  Port {self._ssh_port}\n  User root\n"
             f"  IdentityFile {keys()}/user\n  IdentitiesOnly yes\n  BatchMode yes\n"
@@ -223,6 +228,7 @@ class StandIn:
 
     def shim(self, name: str, script: str) -> None:
         """Puts a command of the stand-in's own in front of a real one."""
+        self._shims.append(name)
         self.write(f"/mnt/shims/{name}", f"#!/bin/sh\n{script}\n", 0o755)
 
     def here(self, command: str) -> str:
@@ -242,6 +248,24 @@ class StandIn:
         wait_for_port(self.port, "llm-sys")
         if self.path(SERVICE).exists():
             self.here("systemctl start llm-llm.service")
+
+    def restart_unit(self) -> None:
+        self.here("systemctl daemon-reload; systemctl stop llm-llm.service")
+        if self.path(SERVICE).exists():
+            self.here("systemctl start llm-llm.service")
+
+    def reset(self) -> bool:
+        """Forgets shims and backups; returns whether all else is as in the beginning, and runs."""
+        for name in self._shims:
+            self.path(f"/mnt/shims/{name}").unlink(missing_ok=True)
+        self._shims.clear()
+        shutil.rmtree(self.path(BACKUPS), ignore_errors=True)
+        self._write_ssh_config()
+        if self.snapshot() != self._pristine or self._sshd.poll() is not None:
+            return False
+        if not self.runs() or not self.path("/mnt/state/llm-sys.service.pid").exists():
+            self.boot()
+        return True
 
     def runs(self) -> str:
         """The path of the program that the service's process runs; "" when there is none."""

@@ -23,11 +23,20 @@ INSTALLED = f"{BIN}/llm_llm-{VERSION}"
 
 
 class InstallTest(unittest.TestCase):
+    """Tests of a class share a module as long as they leave it as it was."""
+
     emulated = False
+    module: StandIn
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.module = StandIn(cls.emulated)
+        cls.addClassCleanup(lambda: cls.module.close())
 
     def setUp(self) -> None:
-        self.module = StandIn(self.emulated)
-        self.addCleanup(self.module.close)
+        if not self.module.reset():
+            self.module.close()
+            type(self).module = StandIn(self.emulated)
         self.before = self.module.snapshot()
         self.program = ["--program", str(self.module.llm_llm)]
 
@@ -126,7 +135,7 @@ class Installation(InstallTest):
 
 class Layouts(InstallTest):
     def check_there_and_back(self, executed: str) -> None:
-        self.module.boot()
+        self.module.restart_unit()
         before = self.module.snapshot()
         self.install()
         self.check_installed(executed)
@@ -145,7 +154,7 @@ class Layouts(InstallTest):
     def test_a_plain_file_without_version_and_a_package_of_nobody(self) -> None:
         self.module.path(f"{BIN}/llm_llm-1.12").rename(self.module.path(f"{BIN}/llm_llm"))
         self.module.write_service("llm-llm", f"{BIN}/llm_llm")
-        self.module.boot()
+        self.module.restart_unit()
         self.module.path("/mnt/state/package").unlink()
         before = self.module.snapshot()
         self.install()
@@ -155,7 +164,7 @@ class Layouts(InstallTest):
 
     def test_an_old_service_file_whose_program_is_gone(self) -> None:
         self.module.path(f"{BIN}/llm_llm-1.12").unlink()
-        self.module.boot()
+        self.module.restart_unit()
         self.before = self.module.snapshot()
         self.install()
         self.check_installed()
@@ -166,7 +175,7 @@ class Layouts(InstallTest):
     def test_no_service_file(self) -> None:
         self.module.here("systemctl stop llm-llm.service")
         self.module.path(SERVICE).unlink()
-        self.module.boot()
+        self.module.restart_unit()
         before = self.module.snapshot()
         service = self.module.folder / "own.service"
         service.write_text(f"[Service]\nExecStart={BIN}/llm_llm\n")
@@ -188,17 +197,17 @@ class Refusals(InstallTest):
         said = self.install(*arguments, status=1)
         self.assertIn(says, said)
         self.check_untouched()
+        self.assertFalse(self.module.path(BACKUPS).exists())
         self.assertEqual(self.module.runs(), f"{BIN}/llm_llm-1.12")
 
     def test_module_is_not_what_the_program_needs(self) -> None:
-        self.module.shim("uname", "echo armv7l")
-        self.check_refused("this machine is armv7l, the program is for x86_64")
-        self.module.path("/mnt/shims/uname").unlink()
-        self.module.shim("getconf", "echo glibc 2.31")
-        self.check_refused("glibc is 2.31, the program needs 2.35")
-        self.module.path("/mnt/shims/getconf").unlink()
-        self.module.shim("df", "printf 'x\\nfs 100 90 77 90%% /\\n'")
-        self.check_refused("77 KiB are free on the disk")
+        for name, script, says in (
+            ("df", "printf 'x\\nfs 100 90 77 90%% /\\n'", "77 KiB are free on the disk"),
+            ("getconf", "echo glibc 2.31", "glibc is 2.31, the program needs 2.35"),
+            ("uname", "echo armv7l", "this machine is armv7l, the program is for x86_64"),
+        ):
+            self.module.shim(name, script)
+            self.check_refused(says)
 
     def test_service_is_not_one_of_llm_llm(self) -> None:
         self.module.write_service("llm-llm", "/usr/bin/python3 -m http.server 0")
@@ -212,11 +221,12 @@ class Refusals(InstallTest):
         self.check_refused("llm-llm.service is masked")
 
     def test_llm_sys_is_not_there_or_silent(self) -> None:
-        self.module.here("systemctl stop llm-sys.service")
-        self.check_refused("llm-sys does not answer")
         self.module.path(BIN).rename(self.module.path(BIN + "-away"))
         self.assertIn("there is no /opt/m5stack/bin", self.install(status=1))
+        self.assertFalse(self.module.path(BACKUPS).exists())
         self.module.path(BIN + "-away").rename(self.module.path(BIN))
+        self.module.here("systemctl stop llm-sys.service")
+        self.check_refused("llm-sys does not answer")
 
     def test_sudo_wants_a_password(self) -> None:
         self.module.shim("id", "echo 1000")
@@ -357,7 +367,7 @@ class PowerCuts(InstallTest):
                 self.module.boot()
                 self.module.wait_until_unit_answers()
                 if cut:
-                    self.roll_back()
+                    self.roll_back(status=None)  # 1: everything was restored already
                 self.check_untouched()
                 if not cut:
                     self.assertGreater(number, 15)
