@@ -39,7 +39,9 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "$target" ] || wrong "which HOST?"
-case "$port$seconds" in *[!0-9]*) wrong "--port and --wait take numbers, not '$port' and '$seconds'" ;; esac
+case "$port$seconds" in
+  *[!0-9]*) wrong "--port and --wait take numbers, not '$port' and '$seconds'" ;;
+esac
 
 # machine FILE: what uname -m says where it runs.
 machine() {
@@ -76,13 +78,19 @@ finish() {
 # ask_model: a whole question and answer, from here, through a tunnel.
 ask_model() {
   step "ask $model"
-  tunnel=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  tunnel=$(python3 -c 'import socket
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+print(listener.getsockname()[1])')
   # shellcheck disable=SC2086  # a command with options
-  $ssh_command -o "ControlPath=$connection/ssh" -O forward -L "127.0.0.1:$tunnel:127.0.0.1:$port" "$host" &&
-    python3 "$here/../tools/client_baseline_nostream.py" --port "$tunnel" --model "$model" --timeout 120
+  $ssh_command -o "ControlPath=$connection/ssh" -O forward \
+    -L "127.0.0.1:$tunnel:127.0.0.1:$port" "$host" &&
+    python3 "$here/../tools/client_baseline_nostream.py" --port "$tunnel" --model "$model" \
+      --timeout 120
 }
 
-[ -f "$program" ] || fail "there is no $program: deploy/build-arm64 makes it, --program names another"
+[ -f "$program" ] ||
+  fail "there is no $program: deploy/build-arm64 makes it, --program names another"
 machine=$(machine "$program")
 sum=$(checksum "$program")
 [ -z "$model" ] || command -v python3 >/dev/null || fail "--model needs python3 here"
@@ -93,14 +101,18 @@ step "connect to $target"
 connect "$target"
 step "repair"
 restored=$(remote repair)
-[ -z "$restored" ] || echo "an earlier run did not come to its end; what was there before it ($restored) is restored"
+[ -z "$restored" ] ||
+  echo "an earlier run did not come to its end; what was there before it ($restored) is restored"
 step "check"
-service=$(remote check "$machine" $((($(bytes "$program") + 1023) / 1024)) "${sys_port:-$port}")
-[ "$service" = service ] || [ -f "$service_file" ] || fail "the module has no llm-llm.service, nor is there $service_file"
+kib=$((($(bytes "$program") + 1023) / 1024))
+service=$(remote check "$machine" "$kib" "${sys_port:-$port}")
+[ "$service" = service ] || [ -f "$service_file" ] ||
+  fail "the module has no llm-llm.service, nor is there $service_file"
 step "send"
 [ -n "$dry_run" ] || sent=yes
 send "$program" /opt/m5stack/bin/llm_llm.incoming
-[ "$service" = service ] || send "$service_file" /lib/systemd/system/llm-llm.service.incoming
+[ "$service" = service ] ||
+  send "$service_file" /lib/systemd/system/llm-llm.service.incoming
 version=VERSION
 if [ -z "$dry_run" ]; then
   step "verify"
@@ -119,4 +131,5 @@ step "commit"
 committing=yes
 remote commit
 sent=''
-[ -n "$dry_run" ] || echo "installed llm_llm $version; deploy/rollback.sh $host goes back to what was there"
+[ -n "$dry_run" ] ||
+  echo "installed llm_llm $version; deploy/rollback.sh $host goes back to what was there"

@@ -76,8 +76,8 @@ free_kib() {
 
 # --- steps that change nothing ---
 
-# check MACHINE KIB PORT: whether a program for MACHINE, of KIB, can be installed. PORT is llm-sys's,
-# or - when it will be restarted anyway. Prints "service" or "no-service".
+# check MACHINE KIB PORT: whether a program for MACHINE, of KIB, can be installed. PORT is that of
+# llm-sys, or - when it will be restarted anyway. Prints "service" or "no-service".
 check() {
   [ "$(uname -m)" = "$1" ] || fail "this machine is $(uname -m), the program is for $1"
   [ -d "$bin" ] || fail "there is no $bin: this is no module with StackFlow (package llm-sys)"
@@ -103,7 +103,8 @@ check_service() {
   path=$(executed)
   case "${path##*/}" in
     llm_llm* | llm-llm*) ;;
-    *) fail "llm-llm.service executes '$path', which is no llm_llm: set its ExecStart to $bin/llm_llm" ;;
+    *)
+      fail "llm-llm.service executes '$path', which is no llm_llm: set ExecStart to $bin/llm_llm" ;;
   esac
   for path in $(names "$bin/llm_llm"); do
     [ ! -d "$path" ] || fail "$path is a folder"
@@ -121,7 +122,7 @@ check_disk() {
   for folder in "$bin" "${backups%/*/*}"; do
     free=$(free_kib "$folder")
     [ "$free" -ge "$need" ] ||
-      fail "$need KiB are needed, $free KiB are free on the disk of $folder: apt-get clean, or remove a model"
+      fail "$need KiB are needed, $free KiB are free on the disk of $folder: try apt-get clean"
   done
 }
 
@@ -133,7 +134,8 @@ verify() {
   said=$("$incoming" --version 2>&1) || fail "the program does not run here: $said"
   version=${said#llm_llm }
   case "$version" in
-    "$said" | *[!0-9A-Za-z.+~-]*) fail "its --version says '$said', not 'llm_llm NUMBER': another program" ;;
+    "$said" | *[!0-9A-Za-z.+~-]*)
+      fail "the program's --version says '$said', not 'llm_llm NUMBER'" ;;
   esac
   echo "$version"
 }
@@ -188,16 +190,22 @@ service_listens() {
     awk '$8 == "/tmp/rpc.llm" { print "socket:[" $7 "]" }' /proc/net/unix | grep -Fqx "$sockets"
 }
 
+# Not the time of day: a module learns that from the network, some time after it was switched on.
+uptime_seconds() {
+  cut -d . -f 1 /proc/uptime
+}
+
 # answers PORT SECONDS: waits until llm-sys answers ping, and the service's program taskinfo.
 answers() {
   if ! has_service; then
     echo "there is no llm-llm.service, as before"
     return 0
   fi
-  end=$(($(date +%s) + $2))
+  end=$(($(uptime_seconds) + $2))
   until service_listens && sys_answers "$1" &&
     ask "$1" '{"request_id":"2","work_id":"llm","action":"taskinfo"}'; do
-    [ "$(date +%s)" -lt "$end" ] || fail "the unit did not answer for $2 s: $answer; journalctl -u llm-llm"
+    [ "$(uptime_seconds)" -lt "$end" ] ||
+      fail "the unit did not answer for $2 s: $answer; journalctl -u llm-llm"
     sleep 0.1
   done
   echo "llm-sys and the unit answer on port $1"
@@ -212,7 +220,7 @@ lock() {
   flock -w 120 9 || fail "another installation has been at work for two minutes"
 }
 
-# replace_by_copy FILE PATH. A PATH.new that a killed run has left may be a link: cp would follow it.
+# replace_by_copy FILE PATH. A PATH.new that a killed run has left may be a link, which cp follows.
 replace_by_copy() {
   run rm -f "$2.new"
   run cp -p "$1" "$2.new"
@@ -297,7 +305,8 @@ switch() {
 restart() {
   # llm-llm requires llm-sys: systemd stops the one with the other.
   for unit in "$@" llm-llm; do
-    run systemctl restart "$unit.service" || fail "systemctl restart $unit failed: journalctl -u $unit"
+    run systemctl restart "$unit.service" ||
+      fail "systemctl restart $unit failed: journalctl -u $unit"
   done
 }
 
@@ -329,9 +338,12 @@ restore() {
   fi
   sed -n 's/^absent //p' "$manifest" | while read -r path; do run rm -f "$path" "$path.new"; done
   run systemctl daemon-reload
-  if is_package; then run apt-mark "$(grep -x -e hold -e unhold "$manifest" || echo unhold)" llm-llm; fi
+  if is_package; then
+    run apt-mark "$(grep -x -e hold -e unhold "$manifest" || echo unhold)" llm-llm
+  fi
   if has_service; then
-    run systemctl restart llm-llm.service || echo "systemctl restart llm-llm failed: journalctl -u llm-llm"
+    run systemctl restart llm-llm.service ||
+      echo "systemctl restart llm-llm failed: journalctl -u llm-llm"
   fi
   mark_restored "$1"
   run rm -f "$journal"
@@ -376,7 +388,8 @@ main() {
     shift
   fi
   [ "$(id -u)" = 0 ] || fail "this needs root"
-  step=${1:-nothing}
+  [ $# -gt 0 ] || fail "which step?"
+  step=$1
   shift
   case "$step" in
     check | list | newest | answers) ;;

@@ -31,7 +31,9 @@ compare() {
     name=${file##*:}
     size=${file#*:}
     size=${size%:*}
-    if [ "$(bytes "$folder/$name")" = "$size" ] && is_whole "$folder/$name" "${file%%:*}"; then continue; fi
+    if [ "$(bytes "$folder/$name")" = "$size" ] && is_whole "$folder/$name" "${file%%:*}"; then
+      continue
+    fi
     have=$(bytes "$folder/$name.partial")
     if [ "$have" -gt "$size" ]; then have=0; fi
     echo "${file%%:*} $size $name $have"
@@ -58,17 +60,20 @@ room() {
   if [ -z "$total" ] || [ -z "$remain" ]; then
     echo "note: /proc/ax_proc/mem_cmm_info does not tell of the NPU's memory: not checked"
   elif [ "$need" -gt "$total" ]; then
-    fail "the model's graphs have $need KiB, the NPU's memory (CMM) has $total KiB: it cannot be loaded here; --any-size sends it all the same"
+    fail "the model's graphs have $need KiB, the NPU's memory (CMM) has $total KiB: it cannot be
+  loaded here; --any-size sends it all the same"
   elif [ "$need" -gt "$remain" ]; then
-    echo "note: the model's graphs have $need KiB, $remain KiB of the NPU's memory are free now: others must be ended first"
+    echo "note: the model's graphs have $need KiB, $remain KiB of the NPU's memory are free now:" \
+      "others must be ended first"
   fi
 }
 
 # descriptions MODEL: wherever the model may be described (runner/README.md).
 descriptions() {
-  for folder in "$data/$1" "$data/models" "$data"; do
+  for folder in "$data/$1" "$data/models"; do
     printf '%s\n' "$folder/$1.json" "$folder/mode_$1.json"
   done
+  echo "$data/mode_$1.json"
 }
 
 # hide MODEL: removes its description, so that nobody loads a model that is half there.
@@ -79,11 +84,12 @@ hide() {
   done
 }
 
-# finish MODEL SHA256 NAME: gives a file its name if it is whole. If not, it is gone and the status 3.
+# finish MODEL SHA256 NAME: gives a file its name if it is whole; if not, removes it: status 3.
 finish() {
   path=$data/$1/$3
   if is_whole "$path.partial" "$2"; then
     chmod 644 "$path.partial"
+    sync
     mv -f "$path.partial" "$path"
   else
     rm -f "$path.partial"
@@ -97,7 +103,8 @@ main() {
     shift
   fi
   [ "$(id -u)" = 0 ] || fail "this needs root"
-  step=${1:-nothing}
+  [ $# -gt 0 ] || fail "which step?"
+  step=$1
   shift
   case "$step" in
     compare | room | hide | finish) "$step" "$@" ;;

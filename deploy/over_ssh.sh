@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Sourced by install.sh, rollback.sh and push-model.sh: one connection to a module, over which steps
-# run as root there. The sourcing script sets `here` (its folder), and `dry_run` to --dry-run where that is asked for.
+# run as root there. The sourcing script sets `here` (its folder), and `dry_run` to --dry-run where
+# that is asked for.
 # The environment variable SSH holds the ssh command, with options if need be.
 
 ssh_command=${SSH:-ssh}
@@ -30,12 +31,14 @@ step() {
 # and sudo. Fails when the host cannot be reached, or gives no root.
 connect() {
   host=$1
-  # Not in TMPDIR: the path of a socket may have 104 bytes, and macOS's is long.
-  connection=$(mktemp -d /tmp/llm_llm.XXXXXX) || exit 1
+  temporary=${TMPDIR:-/tmp}
+  # The path of a socket may have 104 bytes, of which ssh wants 17 for itself.
+  [ ${#temporary} -le 60 ] || temporary=/tmp
+  connection=$(mktemp -d "$temporary/llm_llm.XXXXXX") || exit 1
   user=$(on_host 'id -u' </dev/null 2>"$connection/said") || explain_no_connection
   case "$user" in
     0) return ;;
-    '' | *[!0-9]*) fail "$host answered '$user' to id -u; its shell must print nothing of its own" ;;
+    '' | *[!0-9]*) fail "$host said '$user' to id -u: its shell must print nothing of its own" ;;
   esac
   on_host 'sudo -n true' </dev/null 2>"$connection/said" || {
     cat "$connection/said" >&2
@@ -49,10 +52,10 @@ explain_no_connection() {
   cat "$connection/said" >&2
   case "$(cat "$connection/said")" in
     *'IDENTIFICATION HAS CHANGED'*)
-      fail "the host key of $host is not the one known here, and nothing was changed. If the module was
+      fail "$host has another host key than the one known here, and nothing was changed. If it was
   set up anew: ssh-keygen -R ${host##*@}; if not, it may be another machine." ;;
     *'ermission denied'*)
-      fail "$host lets nobody in with these keys, and nothing was changed. Once: ssh-copy-id $host" ;;
+      fail "$host does not let your key in, and nothing was changed. Once: ssh-copy-id $host" ;;
     *) fail "cannot reach $host by ssh, and nothing was changed" ;;
   esac
 }

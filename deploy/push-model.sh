@@ -24,7 +24,9 @@ while [ $# -gt 0 ]; do
     --dry-run) dry_run=$1 ;;
     --help) echo "$usage"; exit 0 ;;
     -*) wrong "'$1' is not understood" ;;
-    *) if [ -z "$target" ]; then target=$1; elif [ -z "$folder" ]; then folder=$1; else wrong "and '$1'?"; fi ;;
+    *)
+      [ -z "$folder" ] || wrong "HOST and DIR, and '$1'?"
+      if [ -z "$target" ]; then target=$1; else folder=$1; fi ;;
   esac
   shift
 done
@@ -39,19 +41,21 @@ find_description() {
     "$folder/../models/mode_$model.json"; do
     [ ! -f "$path" ] || { echo "$path"; return; }
   done
-  [ -f "$folder/config.json" ] || fail "$folder has no mode_$model.json and no config.json: it is no model"
+  [ -f "$folder/config.json" ] ||
+    fail "$folder has no mode_$model.json and no config.json: it is no model"
 }
 
 # The other files, without hidden ones; a config.json, which makes a folder a model, last.
 list_files() {
   (cd "$folder" && find -L . -type f ! -path '*/.*' ! -name '*.partial') | sed 's|^\./||' | sort |
-    grep -vx -e config.json -e "mode_$model.json" -e "$model.json" || true
+    grep -vxF -e config.json -e "mode_$model.json" -e "$model.json" || true
   [ ! -f "$folder/config.json" ] || echo config.json
 }
 
 check_files() {
   case "$model$(echo "$files" | tr -d '\n')" in
-    *[!A-Za-z0-9._+@=/-]*) fail "names of models and files may have letters, digits and . _ + @ = - only" ;;
+    *[!A-Za-z0-9._+@=/-]*)
+      fail "names of models and files may have letters, digits and . _ + @ = - only" ;;
   esac
   for name in $files $described_at; do
     if head -c 40 "$(source_of "$name")" | grep -q '^version https://git-lfs'; then
@@ -94,11 +98,14 @@ send_file() {
   tail -c "+$(($4 + 1))" "$(source_of "$3")" |
     on_host "$sudo sh -c 'mkdir -p ${path%/*} && cat $to$path.partial'" ||
     fail "$3 was cut off: run this again, it goes on where it ended"
-  remote finish "$model" "$1" "$3" || {
-    # What was there before the rest was of another file.
-    [ "$4" != 0 ] || fail "$3 came with another checksum: run this again"
-    send_file "$1" "$2" "$3" 0
-  }
+  status=0
+  remote finish "$model" "$1" "$3" || status=$?
+  case "$status-$4" in
+    0-*) ;;
+    3-0) fail "$3 came with another checksum: run this again" ;;
+    3-*) send_file "$1" "$2" "$3" 0 ;; # what was there was of another file
+    *) fail "$3 could not be finished: run this again" ;;
+  esac
 }
 
 description=$(find_description)
@@ -115,12 +122,13 @@ step "compare"
 missing=$(remote compare "$model" $(sums))
 step "check"
 if [ -n "$any_size" ]; then graphs=0; else graphs=$(graph_bytes); fi
-remote room "$(echo "$missing" | awk '{ sum += $2 - $4 } END { printf "%d", sum }')" "$graphs"
+remote room "$(echo "$missing" | awk '{ sum += $2 - $4 } END { printf "%.0f", sum }')" "$graphs"
 if [ -n "$missing" ]; then
   remote hide "$model"
   echo "$missing" | grep -v " $described_at " >"$connection/missing" || true
   if [ -n "$description" ]; then
-    echo "$(checksum "$description") $(bytes "$description") $described_at 0" >>"$connection/missing"
+    echo "$(checksum "$description") $(bytes "$description") $described_at 0" \
+      >>"$connection/missing"
   fi
   # Not its input: that is for what it starts.
   while read -r sum size name have <&3; do

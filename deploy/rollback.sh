@@ -32,7 +32,9 @@ while [ $# -gt 0 ]; do
   shift
 done
 [ -n "$target" ] || wrong "which HOST?"
-case "$port$seconds" in *[!0-9]*) wrong "--port and --wait take numbers, not '$port' and '$seconds'" ;; esac
+case "$port$seconds" in
+  *[!0-9]*) wrong "--port and --wait take numbers, not '$port' and '$seconds'" ;;
+esac
 case "$date" in *[!0-9TZ-]*) wrong "--to takes a date as --list prints it, not '$date'" ;; esac
 
 trap disconnect EXIT

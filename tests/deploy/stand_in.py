@@ -1,7 +1,7 @@
 """A module that is none: a folder for its file system, an sshd on loopback, upstream's layout.
 
 Commands that come over ssh run in a mount namespace where /opt, /run, /tmp, /lib/systemd/system and
-/mnt are folders of the stand-in, with the commands of tests/deploy/module/ in front of the real ones.
+/mnt are folders of the stand-in, the commands of tests/deploy/module/ in front of the real ones.
 `systemctl` there really starts programs; llm-sys is tests/protocol/llm_sys_double.py. Needs root.
 
 Environment: LLM_LLM_BUILD is the build folder with llm_llm (default: build/ in the repository).
@@ -9,6 +9,7 @@ Environment: LLM_LLM_BUILD is the build folder with llm_llm (default: build/ in 
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import os
@@ -25,7 +26,13 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 sys.path.insert(0, str(REPOSITORY / "tools"))
 
-from stackflow_client import ConnectError, StackFlowClient  # noqa: E402
+from stackflow_client import (  # noqa: E402  (found by the line above)
+    ConnectError,
+    Disconnected,
+    ReplyTimeout,
+    StackFlowClient,
+    StackFlowError,
+)
 
 BUILD = Path(os.environ.get("LLM_LLM_BUILD", REPOSITORY / "build")).resolve()
 DEADLINE = 30.0 * float(os.environ.get("TEST_TIME_FACTOR", "1"))
@@ -62,8 +69,6 @@ def keys() -> Path:
     for name in ("user", "host", "other_host"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{folder}/{name}"],
                        check=True)  # fmt: skip
-    import atexit
-
     atexit.register(shutil.rmtree, folder)
     return Path(folder)
 
@@ -88,10 +93,12 @@ def wait_for_port(port: int, what: str) -> None:
 class StandIn:
     """A module with M5Stack's packages, of which llm_llm 1.12 runs.
 
-    emulated: its programs are arm64's.
+    Members: `folder`, which is gone after close(); `port` of llm-sys; `llm_llm`, the program to
+    install, able to run there (1.12 is a copy of it with some bytes more).
     """
 
     def __init__(self, emulated: bool = False) -> None:
+        """emulated: its programs are arm64's. Returns when it listens; needs close()."""
         self.folder = Path(tempfile.mkdtemp(prefix="llm_llm_module_"))
         self.port, self._ssh_port = free_port(), free_port()
         self._emulated = emulated
@@ -127,7 +134,7 @@ class StandIn:
     def _fill(self) -> None:
         for folder in ("data", "etc", "lib", "scripts", "share", "bin"):
             self.path(f"/opt/m5stack/{folder}").mkdir(parents=True)
-        for folder in ("/tmp/x", "/run/x", "/mnt/state/x", "/mnt/double/x"):
+        for folder in ("/tmp/x", "/run/x", "/mnt/here/x", "/mnt/state/x", "/mnt/double/x"):
             self.path(folder).parent.mkdir(parents=True)
         shutil.copytree(HERE / "module", self.path("/mnt/shims"))
         shutil.move(self.path("/mnt/shims/session"), self.path("/mnt/session"))
@@ -137,8 +144,12 @@ class StandIn:
             self.path(f"/mnt/cut/{name}").symlink_to("../cut_command")
         for name in ("llm_sys_double.py", "reply_checks.py"):
             shutil.copy(REPOSITORY / "tests/protocol" / name, self.path("/mnt/double"))
-        self.write(f"{BIN}/llm_sys-1.6", "#!/bin/sh\nexec /usr/bin/python3 -B /mnt/double/llm_sys_double.py "
-                   f"--socket-root /tmp --port {self.port}\n", 0o755)  # fmt: skip
+        self.write(
+            f"{BIN}/llm_sys-1.6",
+            "#!/bin/sh\nexec /usr/bin/python3 -B /mnt/double/llm_sys_double.py "
+            f"--socket-root /tmp --port {self.port}\n",
+            0o755,
+        )
         # Another file than the one to install, and as able.
         self.path(f"{BIN}/llm_llm-1.12").write_bytes(self.llm_llm.read_bytes() + b"upstream's")
         self.path(f"{BIN}/llm_llm-1.12").chmod(0o755)
@@ -179,7 +190,9 @@ class StandIn:
     def _start(self) -> None:
         for folder in ("/run/sshd", "/lib/systemd/system", "/etc/systemd/system"):
             Path(folder).mkdir(parents=True, exist_ok=True)
-        mounts = [f"mount --bind {self.path(top + '/x').parent} {top}" for top in MOUNTED if top != "/tmp"]
+        mounts = [
+            f"mount --bind {self.path(top + '/x').parent} {top}" for top in MOUNTED if top != "/tmp"
+        ]
         mounts.append(f"mount --bind {self.folder}/tmp /tmp")  # the last one: it hides the others
         if self._emulated:
             mounts.append("mount -t binfmt_misc none /proc/sys/fs/binfmt_misc")
@@ -194,7 +207,9 @@ class StandIn:
         assert holder.stdout is not None and holder.stdout.readline() == b"ready\n", "no namespace"
         enter = ["--mount", *(["--user", "--preserve-credentials"] if self._emulated else [])]
         self._enter = ["nsenter", f"--target={holder.pid}", *enter]
-        (self.folder / "enter").write_text(f"#!/bin/sh\nexec {' '.join(self._enter)} /mnt/session\n")
+        (self.folder / "enter").write_text(
+            f"#!/bin/sh\nexec {' '.join(self._enter)} /mnt/session\n"
+        )
         (self.folder / "enter").chmod(0o755)
         self.start_sshd()
         self.boot()
@@ -209,7 +224,9 @@ class StandIn:
             "SetEnv SHLVL=2\n"  # bash, as root's shell, then leaves this machine's ~/.bashrc alone
         )
         with open(self.folder / "sshd.log", "ab") as log:
-            self._sshd = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stderr=log)
+            self._sshd = subprocess.Popen(
+                ["/usr/sbin/sshd", "-D", "-e", "-f", str(config)], stderr=log
+            )
         wait_for_port(self._ssh_port, "sshd")
         kind, key = (keys() / "host.pub").read_text().split()[:2]
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self._ssh_port} {kind} {key}\n")
@@ -277,15 +294,20 @@ class StandIn:
         while True:
             try:
                 with StackFlowClient("127.0.0.1", self.port, 5) as client:
-                    if client.call("sys", "ping") and client.taskinfo() == []:
-                        return
-            except (ConnectError, OSError, Exception) as error:
+                    client.call("sys", "ping")
+                    client.taskinfo()
+                    return
+            except (ConnectError, Disconnected, ReplyTimeout, StackFlowError) as error:
                 if time.monotonic() > end:
                     raise AssertionError(f"the unit does not answer: {error}") from error
                 time.sleep(0.02)
 
     def environment(self) -> Dict[str, str]:
-        return {**os.environ, "SSH": f"ssh -F {self.folder}/ssh_config"}
+        return {
+            **os.environ,
+            "SSH": f"ssh -F {self.folder}/ssh_config",
+            "TMPDIR": str(self.path("/mnt/here")),
+        }
 
     def deploy(self, script: str, *arguments: str, shell: Optional[List[str]] = None,
                path: Optional[str] = None) -> "subprocess.CompletedProcess[str]":  # fmt: skip
@@ -307,11 +329,16 @@ class StandIn:
 
     def close(self) -> None:
         try:
-            if len(self._processes) == 1:
+            if hasattr(self, "_sshd"):
                 for unit in ("llm-llm", "llm-sys"):
                     self.here(f"systemctl stop {unit}.service")
                 assert "violation:" not in self.log(), self.log()
         finally:
+            for connection in self.path("/mnt/here").glob("*/ssh"):  # of scripts that were killed
+                subprocess.run(
+                    ["ssh", "-o", f"ControlPath={connection}", "-O", "exit", "module"],
+                    stderr=subprocess.DEVNULL,
+                )
             if hasattr(self, "_sshd"):
                 self.stop_sshd()
             for process in self._processes:

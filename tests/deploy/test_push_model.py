@@ -63,7 +63,9 @@ class PushModel(unittest.TestCase):
 
     def cut_after(self, size: int) -> None:
         """The connection breaks after so many bytes of a file."""
-        self.module.shim("cat", f"[ $# = 0 ] || exec /usr/bin/cat \"$@\"\nhead -c {size}\nrm $0\nkill -9 0")
+        self.module.shim(
+            "cat", f'[ $# = 0 ] || exec /usr/bin/cat "$@"\nhead -c {size}\nrm $0\nkill -9 0'
+        )
 
     def test_copies_goes_on_where_it_was_cut_off_and_describes_last(self) -> None:
         self.cut_after(300)
@@ -93,7 +95,10 @@ class PushModel(unittest.TestCase):
     def test_description_beside_the_folder_and_dry_run(self) -> None:
         (self.model.parent / "models").mkdir()
         (self.model / "mode_small.json").rename(self.model.parent / "models/mode_small.json")
-        self.assertIn(f"would send 2000000 bytes of l0.axmodel to {DATA}/small/l0.axmodel", self.push("--dry-run"))
+        self.assertIn(
+            f"would send 2000000 bytes of l0.axmodel to {DATA}/small/l0.axmodel",
+            self.push("--dry-run"),
+        )
         self.assertFalse(self.module.path(f"{DATA}/small").exists())
         self.push()
         self.check_all_there()
@@ -118,7 +123,9 @@ class PushModel(unittest.TestCase):
         self.assertIn("77 KiB are free on the disk", self.push(status=1))
 
     def test_refuses_what_is_no_model(self) -> None:
-        (self.model / "l1.axmodel").write_text("version https://git-lfs.github.com/spec/v1\noid x\n")
+        (self.model / "l1.axmodel").write_text(
+            "version https://git-lfs.github.com/spec/v1\noid x\n"
+        )
         self.assertIn("l1.axmodel is a Git LFS pointer", self.push(status=1))
         (self.model / "l1.axmodel").rename(self.model / "l 1.axmodel")
         self.assertIn("letters, digits", self.push(status=1))

@@ -30,7 +30,9 @@ class Scripts(unittest.TestCase):
     def test_shell(self) -> None:
         paths = scripts("sh", ".sh")
         names = {path.name for path in paths}
-        self.assertLessEqual({"install.sh", "over_ssh.sh", "build-arm64", "setup", "test", "run", "cut"}, names)
+        self.assertLessEqual(
+            {"install.sh", "over_ssh.sh", "build-arm64", "setup", "test", "run", "cut"}, names
+        )
         done = subprocess.run(
             # SC2317: it does not see that tools/test calls its functions by way of another.
             ["shellcheck", "--external-sources", "--exclude=SC2317", *map(str, paths)],
