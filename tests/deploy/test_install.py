@@ -432,11 +432,20 @@ class PowerCuts(InstallTest):
 
 @unittest.skipUnless(LONG, "emulated: tools/test --long")
 class Arm64(InstallTest):
-    """The program of deploy/build-arm64, under qemu."""
+    """The program that deploy/build-arm64 has built, under qemu."""
 
     emulated = True
 
-    def test_installs_answers_and_goes_back(self) -> None:
+    def test_installs_what_the_package_holds_and_goes_back(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = temporary.name
+        for command in (
+            [REPOSITORY / "deploy/build-package", "--output", folder],
+            ["sh", "-c", f"dpkg-deb -x {folder}/*.deb {folder}/unpacked"],
+        ):
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        self.program = ["--program", f"{folder}/unpacked{INSTALLED}"]
         self.assertIn("PASS: answered", self.install("--model", "tiny-chat"))
         self.check_installed()
         self.roll_back()
