@@ -1,13 +1,10 @@
-#!/bin/sh
-# What install.sh and rollback.sh run on a module, as root, over ssh, one step at a time:
-#   sh -s -- [--dry-run] STEP [ARGUMENT...] <on_module.sh
-# POSIX sh, as dash and busybox have it. With --dry-run a step prints what it would change.
+# shellcheck shell=sh
+# The steps of install.sh and rollback.sh on a module; on_module_base.sh comes before them.
 #
 # What is changed is kept in BACKUPS/DATE first: `manifest` has a line for each path, `files/` the
 # plain files. BACKUPS/journal names the DATE of a run that has not come to its end; whoever comes
 # next restores that first. Every path is switched by one rename, so that at any moment it is the
 # old or the new one.
-set -eu
 
 bin=/opt/m5stack/bin
 incoming=$bin/llm_llm.incoming
@@ -16,17 +13,6 @@ journal=$backups/journal
 service_file=/lib/systemd/system/llm-llm.service
 oldest_glibc=2.35
 spare_kib=1024
-dry_run=
-
-fail() {
-  echo "error: $*" >&2
-  exit 1
-}
-
-# run COMMAND...: a command that changes something.
-run() {
-  if [ -n "$dry_run" ]; then echo "would run: $*"; else "$@"; fi
-}
 
 # --- what there is ---
 
@@ -64,14 +50,6 @@ is_package() {
 
 is_held() {
   apt-mark showhold | grep -qx llm-llm
-}
-
-checksum() {
-  sha256sum <"$1" | cut -d ' ' -f 1
-}
-
-free_kib() {
-  df -Pk "$1" | awk 'NR == 2 { print $4 }'
 }
 
 # --- steps that change nothing ---
@@ -212,13 +190,6 @@ answers() {
 }
 
 # --- steps that change something ---
-
-# One step at a time, should an earlier one, whose sender has gone, still be at work.
-lock() {
-  [ -z "$dry_run" ] || return 0
-  exec 9>/run/llm_llm-install.lock
-  flock -w 120 9 || fail "another installation has been at work for two minutes"
-}
 
 # replace_by_copy FILE PATH. A PATH.new that a killed run has left may be a link, which cp follows.
 replace_by_copy() {
@@ -382,22 +353,5 @@ repair() {
   fi
 }
 
-main() {
-  if [ "${1:-}" = --dry-run ]; then
-    dry_run=yes
-    shift
-  fi
-  [ "$(id -u)" = 0 ] || fail "this needs root"
-  [ $# -gt 0 ] || fail "which step?"
-  step=$1
-  shift
-  case "$step" in
-    check | list | newest | answers) ;;
-    repair | verify | switch | restart | commit | discard | restore) lock ;;
-    *) fail "there is no step '$step'" ;;
-  esac
-  "$step" "$@"
-}
-
 # The last line: of a script that was cut off, nothing runs.
-main "$@"
+perform "check list newest answers" "repair verify switch restart commit restore" "$@"

@@ -1,22 +1,10 @@
-#!/bin/sh
-# What push-model.sh runs on a module, as root, over ssh, one step at a time:
-#   sh -s -- [--dry-run] STEP [ARGUMENT...] <on_module_model.sh
-# POSIX sh, as dash and busybox have it. A file comes as NAME.partial, whose length tells how much
-# of it is there, and gets its name once its checksum is right.
-set -eu
+# shellcheck shell=sh
+# The steps of push-model.sh on a module; on_module_base.sh comes before them. A file comes as
+# NAME.partial, whose length tells how much of it is there, and gets its name once its checksum is
+# right.
 
 data=/opt/m5stack/data
 spare_kib=10240
-dry_run=
-
-fail() {
-  echo "error: $*" >&2
-  exit 1
-}
-
-run() {
-  if [ -n "$dry_run" ]; then echo "would run: $*"; else "$@"; fi
-}
 
 bytes() {
   if [ -f "$1" ]; then echo $(($(wc -c <"$1"))); else echo 0; fi
@@ -41,7 +29,7 @@ compare() {
 }
 
 is_whole() {
-  [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -d ' ' -f 1)" = "$2" ]
+  [ -f "$1" ] && [ "$(checksum "$1")" = "$2" ]
 }
 
 # room BYTES GRAPH_BYTES: whether a model of which BYTES are missing and GRAPH_BYTES are for the NPU
@@ -49,7 +37,7 @@ is_whole() {
 room() {
   [ -d "${data%/*}" ] || fail "there is no ${data%/*}: this is no module with StackFlow"
   need=$((($1 + 1023) / 1024 + spare_kib))
-  free=$(df -Pk "${data%/*}" | awk 'NR == 2 { print $4 }')
+  free=$(free_kib "${data%/*}")
   [ "$free" -ge "$need" ] || fail "$need KiB are needed, $free KiB are free on the disk of $data"
   [ "$2" != 0 ] || return 0
   # One line with the sums, as the driver writes it (runner/cmm_info.h).
@@ -97,20 +85,5 @@ finish() {
   fi
 }
 
-main() {
-  if [ "${1:-}" = --dry-run ]; then
-    dry_run=yes
-    shift
-  fi
-  [ "$(id -u)" = 0 ] || fail "this needs root"
-  [ $# -gt 0 ] || fail "which step?"
-  step=$1
-  shift
-  case "$step" in
-    compare | room | hide | finish) "$step" "$@" ;;
-    *) fail "there is no step '$step'" ;;
-  esac
-}
-
 # The last line: of a script that was cut off, nothing runs.
-main "$@"
+perform "compare room hide finish" "" "$@"

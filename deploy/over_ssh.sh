@@ -69,7 +69,7 @@ on_host() {
 
 # remote STEP [ARGUMENT...]: a step of the script named by `steps`. Arguments have no spaces.
 remote() {
-  on_host "$sudo sh -s -- $dry_run $*" <"${here:?}/$steps"
+  cat "${here:?}/on_module_base.sh" "$here/$steps" | on_host "$sudo sh -s -- $dry_run $*"
 }
 
 # send FILE PATH: FILE as PATH there.
