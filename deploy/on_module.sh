@@ -254,8 +254,10 @@ back_up_path() {
 switch() {
   program=$bin/llm_llm-$2
   links=$(printf '%s\n' "$(executed)" "$bin/llm_llm" "$bin/llm-llm" | sort -u)
-  write_journal "$1"
-  back_up "$1" "$program"
+  date=$1
+  while [ -e "$backups/$date" ]; do date=${date}2; done # within a second; sorts behind
+  write_journal "$date"
+  back_up "$date" "$program"
   run mv -f "$incoming" "$program"
   for path in $links; do
     case "$path" in
@@ -348,7 +350,7 @@ repair() {
     restore "$date" >&2
   else
     # It had changed nothing yet.
-    case "$date" in [0-9]*Z) run rm -rf "$backups/$date" ;; esac
+    case "$date" in [0-9]*Z*) run rm -rf "$backups/$date" ;; esac
     run rm -f "$journal"
   fi
 }

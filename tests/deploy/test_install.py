@@ -89,8 +89,14 @@ class Installation(InstallTest):
         self.check_untouched()
 
     def test_goes_back_by_date_over_several_installations(self) -> None:
-        self.install()
-        self.install()
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "date").write_text("#!/bin/sh\necho 2026-11-21T154238Z\n")
+            Path(folder, "date").chmod(0o755)
+            for dates in (["2026-11-21T154238Z"], ["2026-11-21T154238Z", "2026-11-21T154238Z2"]):
+                path = f"{folder}:{os.environ['PATH']}"
+                done = self.module.deploy("install.sh", *self.program, path=path)
+                self.assertEqual(done.returncode, 0, done.stdout)
+                self.assertEqual(self.module.backups(), dates)
         self.assertIn("there is no backup '2001-01-01T000000Z'",
                       self.roll_back("--to", "2001-01-01T000000Z", status=1))  # fmt: skip
         self.roll_back("--to", self.module.backups()[0])
