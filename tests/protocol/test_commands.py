@@ -1,10 +1,11 @@
-"""The commands run, inspect and bench with the model that ships with the program."""
+"""The commands run, inspect, bench and tokenize with the model that ships with the program."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -21,7 +22,7 @@ PROMPT = "What is the capital of Japan?"
 
 
 class Commands(unittest.TestCase):
-    """run, inspect and bench."""
+    """run, inspect, bench and tokenize."""
 
     def run_model(self, *options: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         return run_program(PROGRAM, "run", MODEL, "--greedy", *options, stdin=stdin)
@@ -124,6 +125,58 @@ class Commands(unittest.TestCase):
         finished = run_program(PROGRAM, "inspect", MODEL, "--json")
         self.assertEqual(finished.returncode, 0, finished.stderr)
         return finished.stdout
+
+    def tokenize(self, text: str, *options: str, model: str = MODEL) -> str:
+        finished = run_program(PROGRAM, "tokenize", model, *options, stdin=text)
+        self.assertEqual(finished.returncode, 0, finished.stderr)
+        return finished.stdout
+
+    def test_tokenize(self) -> None:
+        text = "Hello,\tあ <|im_end|>\\\n"
+        lines = [line.split("\t") for line in self.tokenize(text).splitlines()]
+        pieces = "".join(piece for _, piece in lines)
+        self.assertEqual(pieces.replace("\\t", "\t").replace("\\n", "\n").replace("\\\\", "\\"), text)
+        ids = self.tokenize(text, "--ids")
+        self.assertEqual(ids.strip().split(","), [number for number, _ in lines])
+        self.assertEqual(self.tokenize(ids, "--decode"), text)
+        # With --special it is the token, which is not shown.
+        special = self.tokenize(text, "--special", "--ids")
+        self.assertEqual(self.tokenize(special, "--decode"), text.replace("<|im_end|>", ""))
+
+    def test_tokenize_shows_the_prompt(self) -> None:
+        rendered = self.tokenize("Hi", "--template", "--system", "Be kind.")
+        self.assertEqual(
+            rendered,
+            "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+            "<|im_start|>assistant\n",
+        )
+        ids = self.tokenize("Hi", "--template", "--ids", "--system", "Be kind.")
+        self.assertEqual(ids, self.tokenize(rendered, "--special", "--ids"))
+
+    def test_thinking_is_as_the_template_has_it_unless_told(self) -> None:
+        template = (
+            "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
+            "{% endfor %}<|im_start|>assistant\n"
+            "{% if enable_thinking is defined %}{{ 'on' if enable_thinking else 'off' }}{% endif %}"
+        )
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            shutil.copy(BUILD / "models" / MODEL / "tokenizer.json", folder)
+            (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+            for option, end in (("", ""), ("--thinking", "on"), ("--no-thinking", "off")):
+                options = ["--template", *([option] if option else [])]
+                prompt = self.tokenize("Hi", *options, model=str(folder))
+                self.assertTrue(prompt.endswith("assistant\n" + end), prompt)
+
+    def test_tokenize_mistakes(self) -> None:
+        for options, stdin, message in (
+            ((MODEL, "--decode"), "1 99999999999999999999", "is no token id"),
+            ((MODEL, "--decode", "--template"), "", "excludes"),
+            (("no-such-model",), "", "not found"),
+        ):
+            finished = run_program(PROGRAM, "tokenize", *options, stdin=stdin)
+            self.assertNotEqual(finished.returncode, 0)
+            self.assertIn(message, finished.stderr + finished.stdout)
 
     def test_inspect(self) -> None:
         facts = json.loads(self.inspect())

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "tests/runner/expect_mentions.h"
+#include "tests/runner/sentencepiece_data.h"
 #include "tests/runner/text_data.h"
 
 namespace runner {
@@ -261,6 +262,83 @@ TEST_F(TextModelTest, ABosThatTheTokenizerDoesNotHaveIsAnError) {
   const TextModel model = load_text_model(folder_);
   EXPECT_EQ(model.new_prompt_encoder(options)->begin(""),
             std::vector<TokenId>{token(model, "<|endoftext|>")});
+}
+
+TEST_F(TextModelTest, WithoutEosInGenerationConfigThatOfConfigCounts) {
+  write("config.json", R"({"eos_token_id": [3, 4]})");
+  EXPECT_EQ(load_text_model(folder_).stop_tokens, (std::vector<TokenId>{3, 4}));
+  write("generation_config.json", R"({"eos_token_id": 5})");
+  EXPECT_EQ(load_text_model(folder_).stop_tokens, (std::vector<TokenId>{5}));
+}
+
+// What encoders make of system text and turn is spelled out again, so that a space shows where the
+// tokenizer puts one.
+std::string prompt_of(const TextModel& model, const std::string& system) {
+  PromptOptions options;
+  options.system = system;
+  const auto encoder = model.new_prompt_encoder(options);
+  auto ids = encoder->begin(system);
+  for (const TokenId id : encoder->encode_turn("ab", "")) ids.push_back(id);
+  std::string text;
+  for (const TokenId id : ids) text += model.tokenizer->spelling(id);
+  return text;
+}
+
+// StackFlow's types that are a file; where no template is, the type says how to write a turn.
+TEST_F(TextModelTest, OpensStackFlowsTokenizerFiles) {
+  using namespace sentencepiece_data;
+  std::vector<Message> pieces = {piece("<unk>", 0, kUnknown), piece("<s>", 0, kControl),
+                                 piece("</s>", 0, kControl), piece("\u2581", -1, kNormal)};
+  for (const char* text : {"<用户>", "<AI>"}) pieces.push_back(piece(text, 0, kUserDefined));
+  for (const char* text :
+       {"a", "b", "\n", "<", ">", "|", "e", "i", "m", "n", "r", "s", "t", "u", "y"}) {
+    pieces.push_back(piece(text, -2, kNormal));
+  }
+  write("t.model", model(pieces));
+  write("q.tiktoken", text_data::read("small.tiktoken"));
+  const auto open = [this](int type, const std::string& file) {
+    return load_stackflow_text_model(folder_, type, file);
+  };
+
+  const TextModel tiny = open(0, "t.model");
+  EXPECT_EQ(tiny.template_name(), "tinyllama");
+  EXPECT_EQ(tiny.stop_tokens, std::vector<TokenId>{2});
+  EXPECT_EQ(prompt_of(tiny, "a"), " <|system|>\na</s> \n<|user|>\nab</s> \n<|assistant|>\n");
+  PromptOptions options;
+  options.adds_bos = true;
+  EXPECT_EQ(tiny.render_prompt(options, "ab"), "<s><|user|>\nab</s>\n<|assistant|>\n");
+
+  const TextModel phi = open(3, "t.model");
+  EXPECT_EQ(phi.template_name(), "phi3");
+  EXPECT_EQ(prompt_of(phi, ""), "<|user|> ab<|end|><|assistant|>");
+
+  const TextModel mini = open(4, "t.model");
+  EXPECT_EQ(mini.template_name(), "minicpm");
+  EXPECT_EQ(prompt_of(mini, ""), " <用户>ab<AI>");
+
+  const TextModel qwen = open(1, "q.tiktoken");
+  EXPECT_EQ(qwen.template_name(), "chatml");
+  EXPECT_EQ(prompt_of(qwen, ""), "<|im_start|>user\nab<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(qwen.stop_tokens, std::vector<TokenId>{qwen.tokenizer->find("<|endoftext|>").value()});
+}
+
+TEST_F(TextModelTest, OpensTheFolderBesideStackFlowsService) {
+  for (const int type : {2, 5}) {
+    try {
+      load_stackflow_text_model(folder_, type, "http://localhost:8080");
+      FAIL();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kNotBuilt);
+      expect_mentions(error.what(),
+                      {"tokenizer/tokenizer.json is missing",
+                       "tokenizer_type " + std::to_string(type), "http://localhost:8080"});
+    }
+  }
+  fs::create_directory(folder_ / "tokenizer");
+  write("tokenizer/tokenizer.json", text_data::read("qwen2.tokenizer.json"));
+  for (const int type : {2, 5}) {
+    EXPECT_EQ(load_stackflow_text_model(folder_, type, "").template_name(), "chatml");
+  }
 }
 
 TEST_F(TextModelTest, FilesAreBounded) {
