@@ -64,6 +64,9 @@ ChatTemplate ChatTemplate::recognise(std::string_view jinja, std::string_view bo
                                      std::string_view eos_token) {
   ChatTemplate result;
   try {
+    if (jinja.find_first_of("\x01\x02") != std::string_view::npos) {
+      fail_jinja("it has control characters in it");  // which mark texts and dates here
+    }
     const JinjaTemplate compiled(jinja);
     ProbeSettings settings{std::string(bos_token), std::string(eos_token), std::nullopt};
     result.formats_.fill(probe_format(compiled, settings));

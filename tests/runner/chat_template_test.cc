@@ -184,6 +184,7 @@ TEST(ChatTemplate, SaysWhatItCannotFollowAndWhatToDo) {
   expect_mentions(refusal(replaced(plain, "m.content", "m.content.title()")), {"title()"});
   expect_mentions(refusal("{% include 'x' %}"), {"{% include %}"});
   expect_mentions(refusal("{{ raise_exception('never') }}"), {"never"});
+  expect_mentions(refusal(plain + "\x02"), {"control characters"});
   // The last turn is written otherwise than the ones before it.
   expect_mentions(
       refusal(replaced(plain, "m.content", "(m.content if loop.last else m.content | trim)")),
