@@ -50,8 +50,7 @@ std::string read_text_file(const std::filesystem::path& path, std::size_t most_b
          "has more than " + std::to_string(most_bytes) + " bytes, the most expected here");
   }
   if (is_git_lfs_pointer(text)) {
-    fail(path, ErrorCode::kBadModel,
-         "is a Git LFS pointer, not the file; run `git lfs pull` where it came from");
+    fail(path, ErrorCode::kBadModel, kIsGitLfsPointer);
   }
   return text;
 }

@@ -125,9 +125,7 @@ std::shared_ptr<const EmbeddingTable> map_embeddings(const fs::path& path, int v
   auto file = std::make_shared<const MappedFile>(path);
   const auto bytes = file->bytes();
   if (is_git_lfs_pointer({reinterpret_cast<const char*>(bytes.data()), bytes.size()})) {
-    throw Error(ErrorCode::kBadModel,
-                path.string() +
-                    ": is a Git LFS pointer, not the file; run `git lfs pull` where it came from");
+    throw Error(ErrorCode::kBadModel, path.string() + ": " + kIsGitLfsPointer);
   }
   const std::size_t values = static_cast<std::size_t>(vocab) * static_cast<std::size_t>(hidden);
   if (bytes.size() != values * sizeof(Bf16)) {

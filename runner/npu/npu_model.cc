@@ -21,9 +21,7 @@ void check_graph_file(const MappedFile& file) {
   const std::string_view text(reinterpret_cast<const char*>(file.bytes().data()),
                               file.bytes().size());
   if (is_git_lfs_pointer(text)) {
-    throw Error(ErrorCode::kBadModel,
-                path.string() +
-                    ": is a Git LFS pointer, not the file; run `git lfs pull` where it came from");
+    throw Error(ErrorCode::kBadModel, path.string() + ": " + kIsGitLfsPointer);
   }
   if (text.size() < kLeastGraphBytes) {
     throw Error(ErrorCode::kBadModel, path.string() + ": has " + std::to_string(text.size()) +
