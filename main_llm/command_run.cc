@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
@@ -9,33 +8,13 @@
 #include <utility>
 
 #include "main_llm/commands.h"
+#include "main_llm/progress_bar.h"
 #include "runner/conversation.h"
 #include "runner/random_seed.h"
 #include "runner/soft_prefix_file.h"
 
 namespace main_llm {
 namespace {
-
-// A progress bar on stderr, drawn only where stderr is a terminal.
-class ProgressBar {
- public:
-  ~ProgressBar() {
-    if (shown_) std::fputs("\r\033[K", stderr);
-  }
-
-  void show(double fraction) {
-    if (isatty(STDERR_FILENO) == 0) return;
-    constexpr int kCells = 40;
-    const int done = std::clamp(static_cast<int>(fraction * kCells), 0, kCells);
-    const std::string bar(static_cast<std::size_t>(done), '#');
-    std::fprintf(stderr, "\rloading [%-*s] %3d %%", kCells, bar.c_str(),
-                 static_cast<int>(fraction * 100));
-    shown_ = true;
-  }
-
- private:
-  bool shown_ = false;
-};
 
 runner::GenerationOptions generation_options(const RunOptions& options,
                                              const runner::Model& model) {
@@ -130,7 +109,7 @@ class Runner {
 int run(const RunOptions& options, ModelLoader& loader) {
   std::shared_ptr<const runner::Model> model;
   {
-    ProgressBar bar;
+    ProgressBar bar("loading");
     model = loader.load(options.model, true, [&](double fraction) { bar.show(fraction); });
   }
   Runner runner(options, std::move(model));

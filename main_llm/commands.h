@@ -25,4 +25,11 @@ int tokenize(const TokenizeOptions& options, ModelLoader& loader);
 // nothing keeps the unit from working, else 1.
 int doctor(const DoctorOptions& options, ModelLoader& loader);
 
+// The models there are; what is wrong with a broken one.
+int list(const ListOptions& options, ModelLoader& loader);
+
+// What makes a model of a folder of .axmodel files; done with `write`. 1 when that cannot be done,
+// and why not.
+int package(const PackageCommandOptions& options);
+
 }  // namespace main_llm

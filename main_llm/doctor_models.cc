@@ -53,10 +53,7 @@ std::string reinstall_model(const DoctorView& view, const std::string& name,
 // "llm", "asr", …; "llm" where a description does not say, or is too broken to.
 std::string type_of(const fs::path& mode_json) {
   try {
-    simdjson::dom::parser parser;
-    const simdjson::padded_string text(runner::read_text_file(mode_json));
-    std::string_view type;
-    if (parser.parse(text)["type"].get(type) == simdjson::SUCCESS) return std::string(type);
+    return runner::mode_type(runner::read_text_file(mode_json));
   } catch (const runner::Error&) {  // inspecting it says why
   }
   return "llm";

@@ -30,6 +30,10 @@ int main(int argc, char** argv) {
         return main_llm::tokenize(options->tokenize, *loader);
       case main_llm::Command::kDoctor:
         return main_llm::doctor(options->doctor, *loader);
+      case main_llm::Command::kList:
+        return main_llm::list(options->list, *loader);
+      case main_llm::Command::kPackage:
+        return main_llm::package(options->package);
     }
   } catch (const std::exception& error) {
     std::cerr << protocol::journal_prefix(protocol::LogLevel::kError) << "llm_llm: " << error.what()

@@ -8,42 +8,25 @@
 #include <thread>
 #include <utility>
 
-#include "protocol/json_writer.h"
+#include "main_llm/model_inspection.h"
 #include "protocol/log.h"
 #include "runner/cmm_info.h"
 #include "runner/cpu/cpu_engine.h"
 #include "runner/cpu/cpu_weights.h"
 #include "runner/cpu/thread_pool.h"
 #include "runner/error.h"
-#include "runner/model_config.h"
 #include "runner/model_directory.h"
 #include "runner/npu/ax_device.h"
 #include "runner/npu/ax_library.h"
 #include "runner/npu/layered_engine.h"
 #include "runner/npu/npu_description.h"
 #include "runner/npu/npu_model.h"
-#include "runner/safetensors.h"
 #include "runner/text_model.h"
 
 namespace main_llm {
 namespace {
 
 namespace fs = std::filesystem;
-
-// A model that was found, with its description read.
-struct FoundModel {
-  runner::ModelLocation location;
-  std::optional<runner::ModeFile> mode;
-  std::string engine;
-};
-
-// For a HuggingFace folder without a mode json, so that clients that read lsmode see it too.
-std::string made_up_mode_json(const std::string& name) {
-  return "{\"mode\":" + protocol::json_string(name) +
-         ",\"type\":\"llm\",\"capabilities\":[\"text_generation\",\"chat\"],"
-         "\"input_type\":[\"llm.utf-8\",\"llm.utf-8.stream\"],"
-         "\"output_type\":[\"llm.utf-8\",\"llm.utf-8.stream\"]}";
-}
 
 class RealModelLoader : public ModelLoader {
  public:
@@ -68,19 +51,23 @@ class RealModelLoader : public ModelLoader {
     std::vector<ModelListing> listing;
     for (const runner::ModelLocation& location : runner::list_models(options_.roots)) {
       try {
-        listing.push_back({location.name, location.mode_json
-                                              ? runner::read_mode_file(*location.mode_json).json
-                                              : made_up_mode_json(location.name)});
+        listing.push_back(list_one(location));
       } catch (const runner::Error& error) {
-        protocol::log_warn("model ", location.name, " is not listed: ", error.what());
+        listing.push_back(list_broken_model(location.name, error.what()));
       }
     }
+    list_undescribed_models(options_.roots, listing);
     return listing;
   }
 
   std::string inspect(const std::string& name, bool allow_path) override {
     const FoundModel found = find(name, allow_path);
-    return found.engine == "ax" ? inspect_ax(found) : inspect_cpu(found);
+    return inspect_model(found, options_.context, [&found] {
+      const runner::TextModel text = found.engine == "ax"
+                                         ? read_npu_parts(found).text
+                                         : runner::load_text_model(found.location.directory);
+      return TextFacts{text.tokenizer_kind, text.template_name()};
+    });
   }
 
   ModelText load_text(const std::string& name) override {
@@ -113,50 +100,6 @@ class RealModelLoader : public ModelLoader {
   }
 
  private:
-  static std::string quoted(const std::string& value) { return protocol::json_string(value); }
-
-  std::string inspect_cpu(const FoundModel& found) const {
-    const fs::path& directory = found.location.directory;
-    const runner::ModelConfig config = runner::read_model_config(directory);
-    const runner::TextModel text = runner::load_text_model(directory);
-    const runner::Safetensors weights = runner::Safetensors::open_directory(directory);
-    const runner::TensorView& embeddings = weights.at("model.embed_tokens.weight");
-    return "{\"name\":" + quoted(found.location.name) + ",\"path\":" + quoted(directory.string()) +
-           ",\"engine\":" + quoted(found.engine) + ",\"model_type\":" + quoted(config.model_type) +
-           ",\"hidden_size\":" + std::to_string(config.hidden) +
-           ",\"num_layers\":" + std::to_string(config.layers) +
-           ",\"vocab_size\":" + std::to_string(config.vocab) + ",\"context_length\":" +
-           std::to_string(std::min(config.max_positions, options_.context)) +
-           ",\"max_position_embeddings\":" + std::to_string(config.max_positions) +
-           ",\"intermediate_size\":" + std::to_string(config.intermediate) +
-           ",\"num_heads\":" + std::to_string(config.heads) +
-           ",\"num_kv_heads\":" + std::to_string(config.kv_heads) +
-           ",\"head_dim\":" + std::to_string(config.head_dim) +
-           ",\"dtype\":" + quoted(embeddings.dtype) +
-           ",\"weights_bytes\":" + std::to_string(weights.file_bytes()) +
-           ",\"tied_embeddings\":" + (config.tied_embeddings ? "true" : "false") +
-           ",\"tokenizer\":" + quoted(text.tokenizer_kind) +
-           ",\"template\":" + quoted(text.template_name()) + ",\"mode_json\":" +
-           (found.location.mode_json ? quoted(found.location.mode_json->string()) : "null") + "}";
-  }
-
-  static std::string inspect_ax(const FoundModel& found) {
-    const NpuParts parts = read_npu_parts(found);
-    const runner::NpuModelFiles& graphs = parts.description.graphs;
-    runner::map_embeddings(parts.description.embeddings, graphs.vocab, graphs.hidden);
-    return "{\"name\":" + quoted(found.location.name) +
-           ",\"path\":" + quoted(found.location.directory.string()) +
-           ",\"engine\":" + quoted(found.engine) +
-           ",\"hidden_size\":" + std::to_string(graphs.hidden) +
-           ",\"num_layers\":" + std::to_string(graphs.layers.size()) +
-           ",\"vocab_size\":" + std::to_string(graphs.vocab) +
-           ",\"weights_bytes\":" + std::to_string(runner::file_bytes(graphs)) +
-           ",\"layers_on_demand\":" + (graphs.load_layers_on_demand ? "true" : "false") +
-           ",\"tokenizer\":" + quoted(parts.text.tokenizer_kind) +
-           ",\"template\":" + quoted(parts.text.template_name()) +
-           ",\"mode_json\":" + quoted(found.location.mode_json->string()) + "}";
-  }
-
   FoundModel find(const std::string& name, bool allow_path) const {
     FoundModel found = locate(name, allow_path);
     found.engine = choose_engine(found);
@@ -165,11 +108,23 @@ class RealModelLoader : public ModelLoader {
 
   // Without its engine.
   FoundModel locate(const std::string& name, bool allow_path) const {
-    FoundModel found;
     std::error_code error;
     const bool is_path =
         allow_path && (name.find('/') != std::string::npos || fs::is_directory(name, error));
-    found.location = is_path ? runner::model_at(name) : runner::find_model(name, options_.roots);
+    return read_description(is_path ? runner::model_at(name)
+                                    : runner::find_model(name, options_.roots));
+  }
+
+  ModelListing list_one(const runner::ModelLocation& location) const {
+    if (auto other = list_other_units_model(location)) return *other;
+    FoundModel found = read_description(location);
+    found.engine = choose_engine(found);
+    return list_model(found, options_.context);
+  }
+
+  static FoundModel read_description(runner::ModelLocation location) {
+    FoundModel found;
+    found.location = std::move(location);
     if (found.location.mode_json) found.mode = runner::read_mode_file(*found.location.mode_json);
     return found;
   }

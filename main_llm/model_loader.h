@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -23,10 +25,17 @@ struct ModelOptions {
   std::filesystem::path root = "/";          // in front of /proc, /dev and vendors' folders
 };
 
-// One model that can be named in a setup, as `sys.lsmode` shows it.
+// A model found under the roots, for `sys.lsmode` and the command `list`.
 struct ModelListing {
   std::string name;
-  std::string mode_json;  // one line of JSON: its mode json, or one made up for it
+  // One line of JSON: its mode json, or one made up for it; empty for a folder that cannot be named
+  // in a setup.
+  std::string mode_json;
+  std::string type = "llm";      // of the mode json; models of other types are other units'
+  std::string engine{};          // that runs it; empty where unknown, as all that follows
+  std::optional<int> context{};  // most rows of a conversation; graphs tell only when loaded
+  std::uint64_t weights_bytes = 0;
+  std::vector<std::string> problems{};  // why a setup would fail, and what would help
 };
 
 // The text side of a model.
@@ -62,10 +71,11 @@ class ModelLoader {
       const std::string& name, bool allow_path,
       const std::function<void(double)>& progress = {}) = 0;
 
+  // All of them, broken ones too: what their files tell at a glance.
   virtual std::vector<ModelListing> list() = 0;
 
   // What is known of a model without loading it, for `inspect`: a JSON object on one line. Throws
-  // as load() does where its files are missing or broken.
+  // as load() does where its files are missing or broken, naming all that has to change.
   virtual std::string inspect(const std::string& name, bool allow_path) = 0;
 
   // A model's tokenizer and template, without the rest of it; `name` may be the path of a folder

@@ -22,6 +22,8 @@ Examples:
   llm_llm inspect tiny-chat                    what a model folder holds
   echo 'Hello!' | llm_llm tokenize tiny-chat   its tokens
   llm_llm doctor                               what is wrong with this machine, and the fix
+  llm_llm list                                 the models there are, and what is wrong with one
+  llm_llm package ./Qwen2-0.5B-w8a16 --name q  what makes a model of pulsar2's output
 
 Every option --x-y can be given as environment variable LLM_LLM_X_Y; the command line wins.)";
 
@@ -193,6 +195,41 @@ CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
   return doctor;
 }
 
+CLI::App* add_list(CLI::App& app, ListOptions& options) {
+  auto* list = app.add_subcommand("list", "the models under --models, broken ones too");
+  list->add_flag("--json", options.json, "one JSON array instead of text");
+  return list;
+}
+
+CLI::App* add_package(CLI::App& app, PackageCommandOptions& options) {
+  runner::PackageOptions& package = options.package;
+  auto* command = app.add_subcommand(
+      "package", "make a model of a folder of .axmodel files: its mode json, links to its files");
+  command
+      ->add_option("dir", package.wanted.source,
+                   "what pulsar2 left, a clone from HuggingFace, or a folder of either")
+      ->required();
+  command->add_option("--name", package.name, "the model's name")->required();
+  command
+      ->add_option("--output", package.output,
+                   "folder of model folders (default: the one that DIR is in)")
+      ->type_name("DIR");
+  command
+      ->add_option("--tokenizer", package.wanted.tokenizer,
+                   "folder of the tokenizer, such as the original model's (default: looked for)")
+      ->type_name("DIR");
+  command->add_option("--hidden", package.wanted.hidden, "values of an embedding")
+      ->check(CLI::Range(1, 1 << 20));
+  command
+      ->add_option("--precompute-len", package.precompute_len,
+                   "makes a context model, which keeps the conversation: StackFlow's setting")
+      ->check(CLI::Range(1, 1 << 20));
+  command->add_flag("--copy", package.copy, "copy files instead of linking them");
+  command->add_flag("--force", package.force, "replace a mode json that is there");
+  command->add_flag("--write", options.write, "do it, instead of telling what would be done");
+  return command;
+}
+
 }  // namespace
 
 std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
@@ -210,6 +247,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
   const CLI::App* inspect = add_inspect(app, options.inspect);
   const CLI::App* tokenize = add_tokenize(app, options.tokenize);
   const CLI::App* doctor = add_doctor(app, options.doctor);
+  const CLI::App* list = add_list(app, options.list);
+  const CLI::App* package = add_package(app, options.package);
   add_environment_names(app);
   try {
     app.parse(argc, argv);
@@ -223,6 +262,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_status) {
                     : inspect->parsed()  ? Command::kInspect
                     : tokenize->parsed() ? Command::kTokenize
                     : doctor->parsed()   ? Command::kDoctor
+                    : list->parsed()     ? Command::kList
+                    : package->parsed()  ? Command::kPackage
                                          : Command::kUnit;
   if (options.models.roots.empty()) options.models.roots = default_roots(options.models.root);
   options.serve.root = options.models.root;

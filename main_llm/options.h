@@ -9,6 +9,7 @@
 #include "main_llm/model_loader.h"
 #include "main_llm/unit.h"
 #include "runner/mode_params.h"
+#include "runner/package/plan.h"
 
 namespace main_llm {
 
@@ -68,7 +69,16 @@ struct DoctorOptions {
   bool json = false;
 };
 
-enum class Command { kUnit, kServe, kRun, kBench, kInspect, kTokenize, kDoctor };
+struct ListOptions {
+  bool json = false;
+};
+
+struct PackageCommandOptions {
+  runner::PackageOptions package;
+  bool write = false;
+};
+
+enum class Command { kUnit, kServe, kRun, kBench, kInspect, kTokenize, kDoctor, kList, kPackage };
 
 // The whole command line, with the environment (LLM_LLM_X_Y for --x-y) as its defaults.
 struct Options {
@@ -82,6 +92,8 @@ struct Options {
   InspectOptions inspect;
   TokenizeOptions tokenize;
   DoctorOptions doctor;
+  ListOptions list;
+  PackageCommandOptions package;
 };
 
 // nullopt when the command line asked only for text (--help, --version) or was wrong: the text

@@ -9,6 +9,7 @@
 #include "main_llm/version.h"
 #include "protocol/json_reader.h"
 #include "protocol/json_writer.h"
+#include "runner/utf8_stream.h"
 
 namespace main_llm {
 namespace {
@@ -104,9 +105,13 @@ std::string SysUnit::list_models() const {
   std::string json = "[";
   for (const ModelListing& model : loader_.list()) {
     const protocol::JsonDocument document(model.mode_json);
-    if (!document.ok()) continue;
+    if (model.mode_json.empty() || !document.ok()) continue;
     if (json.size() > 1) json += ',';
     append_rewritten(json, document.root());
+    if (model.problems.empty() || json.back() != '}') continue;
+    // Among the other keys, which differ from model to model anyway, it disturbs no client.
+    json.back() = ',';
+    json += "\"broken\":" + protocol::json_string(runner::to_valid_utf8(model.problems[0])) + '}';
   }
   return json + "]";
 }

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <system_error>
+#include <utility>
 
 #include "runner/error.h"
 #include "runner/file_text.h"
@@ -35,11 +36,15 @@ void check_name(std::string_view name) {
 // it counts if it holds a mode_param, or if it cannot be read and so must be complained about.
 bool is_description(const fs::path& path) {
   if (!file_exists(path)) return false;
-  simdjson::dom::parser parser;
-  simdjson::dom::object object;
-  const auto parsed = parser.parse(simdjson::padded_string(read_text_file(path))).get(object);
-  if (parsed != simdjson::SUCCESS) return true;
-  return object.at_key("mode_param").error() == simdjson::SUCCESS;
+  try {
+    simdjson::dom::parser parser;
+    simdjson::dom::object object;
+    const auto parsed = parser.parse(simdjson::padded_string(read_text_file(path))).get(object);
+    if (parsed != simdjson::SUCCESS) return true;
+    return object.at_key("mode_param").error() == simdjson::SUCCESS;
+  } catch (const Error&) {
+    return true;
+  }
 }
 
 std::optional<fs::path> first_description(const std::string& name,
@@ -115,8 +120,12 @@ std::vector<ModelLocation> list_models(const ModelRoots& roots) {
 }
 
 ModeFile read_mode_file(const fs::path& path) {
+  return parse_mode_json(read_text_file(path), path);
+}
+
+ModeFile parse_mode_json(std::string json, const fs::path& path) {
   ModeFile mode;
-  mode.json = read_text_file(path);
+  mode.json = std::move(json);
   simdjson::dom::parser parser;
   simdjson::dom::object object;
   const auto error = parser.parse(simdjson::padded_string(mode.json)).get(object);
@@ -135,6 +144,13 @@ ModeFile read_mode_file(const fs::path& path) {
   }
   mode.names_axmodels = mode_param.at_key("template_filename_axmodel").error() == simdjson::SUCCESS;
   return mode;
+}
+
+std::string mode_type(const std::string& json) {
+  simdjson::dom::parser parser;
+  std::string_view type;
+  if (parser.parse(simdjson::padded_string(json))["type"].get(type) || type.empty()) return "llm";
+  return std::string(type);
 }
 
 }  // namespace runner

@@ -38,5 +38,11 @@ std::vector<ModelLocation> list_models(const ModelRoots& roots);
 
 // Throws Error(kBadModel) naming the file and what was wrong with it.
 ModeFile read_mode_file(const std::filesystem::path& path);
+// The same of a text that was read; `path` is for messages.
+ModeFile parse_mode_json(std::string json, const std::filesystem::path& path);
+
+// The type of model that a mode json says it describes: llm, asr, vlm, … Without a word, or where
+// it is no JSON object, llm.
+std::string mode_type(const std::string& json);
 
 }  // namespace runner

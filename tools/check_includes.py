@@ -28,7 +28,7 @@ RESERVED = {
     "pcre2.h": ("runner/regex.cc",),
     # Concrete engines and tokenizers are chosen in one place.
     "runner/cpu/*": ("runner/cpu/*", "main_llm/model_loader.cc"),
-    "runner/npu/*": ("runner/npu/*", "main_llm/model_loader.cc"),
+    "runner/npu/*": ("runner/npu/*", "main_llm/model_loader.cc", "main_llm/model_inspection.cc"),
     # What vendors declare stays with the code over their libraries.
     "runner/npu/ax_*": ("runner/npu/ax_*", "main_llm/model_loader.cc"),
     "dlfcn.h": ("runner/npu/*_library.cc",),

@@ -10,6 +10,7 @@
 #include "runner/model_directory.h"
 #include "runner/package/mode_json.h"
 #include "runner/text_model.h"
+#include "runner/tokenizer_file.h"
 
 namespace runner {
 namespace {
@@ -74,16 +75,19 @@ class Planner {
   // The tokenizer may be one that only a service can read: then it is for the service to judge.
   void check_text() {
     PackageParts& parts = plan_.parts;
-    if (parts.tokenizer_type != 2) return;
+    const fs::path folder = parts.tokenizer.parent_path();
     try {
-      const TextModel text = load_text_model(parts.tokenizer.parent_path());
+      const TextModel text = is_tokenizer_file(parts.tokenizer_type)
+                                 ? load_stackflow_text_model(folder, parts.tokenizer_type,
+                                                             parts.tokenizer.filename().string())
+                                 : load_text_model(folder);
       if (!text.chat_template) plan_.notes.push_back(text.template_error);
       if (text.tokenizer->vocab() > parts.rows) {
         problem(parts.tokenizer, "has ids up to " + std::to_string(text.tokenizer->vocab() - 1) +
                                      ", the embeddings only " + std::to_string(parts.rows) +
                                      " rows: it belongs to another model");
       }
-      const fs::path generation = parts.tokenizer.parent_path() / "generation_config.json";
+      const fs::path generation = folder / "generation_config.json";
       std::error_code error;
       if (parts.samplers_from.empty() && fs::exists(generation, error)) {
         parts.samplers = text.generation_config;
@@ -101,7 +105,7 @@ class Planner {
     }
     place(parts.directory / parts.post, plan_.directory);
     place_embeddings();
-    if (parts.tokenizer_type != 2) {
+    if (is_tokenizer_file(parts.tokenizer_type)) {
       place(parts.tokenizer, plan_.directory);
       return;
     }

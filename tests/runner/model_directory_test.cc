@@ -106,6 +106,20 @@ TEST_F(ModelDirectoryTest, AModelByPathHasItsFoldersName) {
   EXPECT_THROW(model_at(root_ / "a" / "nothing"), Error);
 }
 
+TEST_F(ModelDirectoryTest, OneThatCannotBeReadIsFoundAllTheSame) {
+  write("a/m/mode_m.json", "version https://git-lfs.github.com/spec/v1\noid sha256:00\n");
+  ASSERT_EQ(list_models(roots()).size(), 1U);
+  EXPECT_THROW(read_mode_file(*list_models(roots())[0].mode_json), Error);
+}
+
+TEST_F(ModelDirectoryTest, TypesTellWhoseModelsTheyAre) {
+  EXPECT_EQ(mode_type(R"({"type":"asr","mode_param":{}})"), "asr");
+  for (const char* json :
+       {"{}", R"({"type":""})", R"({"type":1})", "[]", "{", R"({"type":"llm"})"}) {
+    EXPECT_EQ(mode_type(json), "llm") << json;
+  }
+}
+
 TEST_F(ModelDirectoryTest, ReadsModeFilesAndNamesWhatIsWrongWithThem) {
   write("good.json", R"({"mode_param":{"top_k":5,"template_filename_axmodel":"l%d.axmodel"}})");
   const ModeFile good = read_mode_file(root_ / "good.json");
