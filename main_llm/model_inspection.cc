@@ -62,7 +62,7 @@ class Inspection {
     } else {
       attempt([this] { look_at_config(); });
       attempt([this] { look_at_weights(); });
-      attempt([&] { add_problems({runner::find_tokenizer_file(found.location.directory)}, ""); });
+      add_problems({runner::find_tokenizer_file(found.location.directory)}, "");
       if (!problems_.empty() && !found.mode && holds_graphs(found.location.directory)) {
         problems_ = {undescribed(found.location.directory)};
       }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -25,6 +26,10 @@ constexpr std::array<std::string_view, 10> kTokenizerFiles = {
     "config.json",         "merges.txt",
     "vocab.json",          "special_tokens_map.json",
     "added_tokens.json",   "tokenizer.model"};
+
+// And of those what belongs beside a tokenizer that is a single file.
+constexpr std::array<std::string_view, 3> kTemplateFiles = {
+    "tokenizer_config.json", "chat_template.jinja", "generation_config.json"};
 
 fs::path absolute_folder(const fs::path& path) {
   const fs::path full = fs::absolute(path).lexically_normal();
@@ -107,12 +112,18 @@ class Planner {
     place_embeddings();
     if (is_tokenizer_file(parts.tokenizer_type)) {
       place(parts.tokenizer, plan_.directory);
-      return;
+      place_texts(kTemplateFiles, plan_.directory);
+    } else {
+      place_texts(kTokenizerFiles, plan_.directory / "tokenizer");
     }
-    for (const std::string_view name : kTokenizerFiles) {
-      const fs::path file = parts.tokenizer.parent_path() / name;
+  }
+
+  // Those of the files beside the tokenizer that are there.
+  void place_texts(std::span<const std::string_view> names, const fs::path& folder) {
+    for (const std::string_view name : names) {
+      const fs::path file = plan_.parts.tokenizer.parent_path() / name;
       std::error_code error;
-      if (fs::is_regular_file(file, error)) place(file, plan_.directory / "tokenizer");
+      if (fs::is_regular_file(file, error)) place(file, folder);
     }
   }
 

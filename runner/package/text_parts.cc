@@ -26,7 +26,7 @@ struct TokenizerName {
 };
 // SentencePiece files are told apart by the model they belong to, later.
 constexpr std::array<TokenizerName, 3> kTokenizers = {
-    {{"tokenizer.json", kHttpOrNative}, {"qwen.tiktoken", kTiktoken}, {"tokenizer.model", 0}}};
+    {{"tokenizer.json", kHttpOrNative}, {"tokenizer.model", 0}, {"qwen.tiktoken", kTiktoken}}};
 
 bool is_there(const fs::path& path) {
   std::error_code error;
@@ -52,7 +52,7 @@ std::vector<fs::path> tokenizer_folders(const PartsWanted& wanted, const fs::pat
 
 std::string no_tokenizer(const std::vector<fs::path>& folders) {
   std::string text = folders.front().string() +
-                     ": has no tokenizer.json (qwen.tiktoken or tokenizer.model do too)";
+                     ": has no tokenizer.json (tokenizer.model or qwen.tiktoken do too)";
   if (folders.size() == 1) return text;
   text +=
       ", nor do the folders around; name the tokenizer's folder, which may be the one of the "

@@ -268,8 +268,11 @@ TEST_F(PackageTest, OtherTokenizersHaveStackFlowsTypes) {
   EXPECT_EQ(model.tokenizer_type, 4);
   EXPECT_EQ(model.tokenizer, "tokenizer.model");
   options_.force = true;
+  remove("built/tokenizer.model");
   write("built/qwen.tiktoken", std::string(100, 't'));
+  write("built/tokenizer_config.json", "{}");
   EXPECT_EQ(package().tokenizer, "qwen.tiktoken");
+  EXPECT_TRUE(fs::exists(root_ / "m" / "tokenizer_config.json"));
 }
 
 TEST_F(PackageTest, ADescriptionIsReplacedOnlyWhenTold) {
