@@ -7,7 +7,7 @@
 #include "main_llm/byte_count.h"
 #include "main_llm/commands.h"
 #include "protocol/json_writer.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/utf8_stream.h"
 
 namespace main_llm {
 namespace {

@@ -10,8 +10,8 @@
 #include "runner/error.h"
 #include "runner/excerpt.h"
 #include "runner/model.h"
-#include "runner/token_decoder.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/token_decoder.h"
+#include "runner/text/utf8_stream.h"
 
 namespace main_llm {
 namespace {

@@ -16,9 +16,9 @@
 #include "runner/package/axmodel_names.h"
 #include "runner/package/folder_listing.h"
 #include "runner/safetensors.h"
-#include "runner/text_model.h"
-#include "runner/tokenizer_file.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/text_model.h"
+#include "runner/text/tokenizer_file.h"
+#include "runner/text/utf8_stream.h"
 
 namespace main_llm {
 namespace {

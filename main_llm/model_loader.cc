@@ -21,7 +21,7 @@
 #include "runner/npu/layered_engine.h"
 #include "runner/npu/npu_description.h"
 #include "runner/npu/npu_model.h"
-#include "runner/text_model.h"
+#include "runner/text/text_model.h"
 
 namespace main_llm {
 namespace {

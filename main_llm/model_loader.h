@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "runner/model.h"
-#include "runner/text_model.h"
+#include "runner/text/text_model.h"
 
 namespace main_llm {
 

@@ -9,7 +9,7 @@
 #include "main_llm/version.h"
 #include "protocol/json_reader.h"
 #include "protocol/json_writer.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/utf8_stream.h"
 
 namespace main_llm {
 namespace {

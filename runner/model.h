@@ -8,7 +8,7 @@
 #include "runner/embedding_table.h"
 #include "runner/engine.h"
 #include "runner/mode_params.h"
-#include "runner/prompt_encoder.h"
+#include "runner/text/prompt_encoder.h"
 
 namespace runner {
 

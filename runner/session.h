@@ -11,9 +11,9 @@
 
 #include "runner/embedding_table.h"
 #include "runner/engine.h"
-#include "runner/prompt_encoder.h"
 #include "runner/sampler.h"
 #include "runner/soft_prefix.h"
+#include "runner/text/prompt_encoder.h"
 
 namespace runner {
 

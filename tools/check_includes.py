@@ -25,7 +25,7 @@ RESERVED = {
     "boost/beast*": ("protocol/http_*",),
     "CLI/*": ("main_llm/options.cc",),
     "hwy/*": ("runner/cpu/*", "runner/logit_scan.cc"),
-    "pcre2.h": ("runner/regex.cc",),
+    "pcre2.h": ("runner/text/regex.cc",),
     # Concrete engines and tokenizers are chosen in one place.
     "runner/cpu/*": ("runner/cpu/*", "main_llm/model_loader.cc"),
     "runner/npu/*": ("runner/npu/*", "main_llm/model_loader.cc", "main_llm/model_inspection.cc"),

@@ -8,7 +8,7 @@
 #include "runner/error.h"
 #include "runner/excerpt.h"
 #include "runner/file_text.h"
-#include "runner/tokenizer_file.h"
+#include "runner/text/tokenizer_file.h"
 
 namespace runner {
 namespace {

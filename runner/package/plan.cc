@@ -10,8 +10,8 @@
 #include "runner/error.h"
 #include "runner/model_directory.h"
 #include "runner/package/mode_json.h"
-#include "runner/text_model.h"
-#include "runner/tokenizer_file.h"
+#include "runner/text/text_model.h"
+#include "runner/text/tokenizer_file.h"
 
 namespace runner {
 namespace {

@@ -10,12 +10,12 @@
 #include <string>
 #include <string_view>
 
-#include "runner/bpe_tokenizer.h"
-#include "runner/chars_map.h"
 #include "runner/error.h"
-#include "runner/sentencepiece_model.h"
-#include "runner/token_decoder.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/bpe_tokenizer.h"
+#include "runner/text/chars_map.h"
+#include "runner/text/sentencepiece_model.h"
+#include "runner/text/token_decoder.h"
+#include "runner/text/utf8_stream.h"
 
 namespace {
 

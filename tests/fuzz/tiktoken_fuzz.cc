@@ -8,9 +8,9 @@
 #include <string>
 #include <string_view>
 
-#include "runner/bpe_tokenizer.h"
 #include "runner/error.h"
-#include "runner/tiktoken.h"
+#include "runner/text/bpe_tokenizer.h"
+#include "runner/text/tiktoken.h"
 
 namespace {
 

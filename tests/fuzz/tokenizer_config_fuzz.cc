@@ -11,10 +11,10 @@
 #include <string>
 #include <string_view>
 
-#include "runner/byte_alphabet.h"
-#include "runner/chat_template.h"
 #include "runner/error.h"
-#include "runner/text_model.h"
+#include "runner/text/byte_alphabet.h"
+#include "runner/text/chat_template.h"
+#include "runner/text/text_model.h"
 
 namespace {
 

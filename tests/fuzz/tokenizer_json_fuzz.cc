@@ -10,12 +10,12 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/bpe_tokenizer.h"
-#include "runner/byte_alphabet.h"
 #include "runner/error.h"
-#include "runner/nfc.h"
-#include "runner/tokenizer_json.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/bpe_tokenizer.h"
+#include "runner/text/byte_alphabet.h"
+#include "runner/text/nfc.h"
+#include "runner/text/tokenizer_json.h"
+#include "runner/text/utf8_stream.h"
 
 namespace {
 

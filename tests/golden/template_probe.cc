@@ -17,8 +17,8 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/chat_template.h"
-#include "runner/text_model.h"
+#include "runner/text/chat_template.h"
+#include "runner/text/text_model.h"
 
 namespace {
 

@@ -20,10 +20,10 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/bpe_tokenizer.h"
-#include "runner/token_decoder.h"
-#include "runner/tokenizer_file.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/bpe_tokenizer.h"
+#include "runner/text/token_decoder.h"
+#include "runner/text/tokenizer_file.h"
+#include "runner/text/utf8_stream.h"
 
 namespace {
 

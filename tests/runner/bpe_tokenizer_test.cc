@@ -1,4 +1,4 @@
-#include "runner/bpe_tokenizer.h"
+#include "runner/text/bpe_tokenizer.h"
 
 #include <gtest/gtest.h>
 
@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "runner/nfc.h"
-#include "runner/utf8_stream.h"
+#include "runner/text/nfc.h"
+#include "runner/text/utf8_stream.h"
 #include "tests/runner/text_data.h"
 
 namespace runner {

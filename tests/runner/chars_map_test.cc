@@ -1,4 +1,4 @@
-#include "runner/chars_map.h"
+#include "runner/text/chars_map.h"
 
 #include <gtest/gtest.h>
 

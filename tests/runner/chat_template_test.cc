@@ -1,4 +1,4 @@
-#include "runner/chat_template.h"
+#include "runner/text/chat_template.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runner/chat_families.h"
+#include "runner/text/chat_families.h"
 #include "tests/runner/expect_mentions.h"
 #include "tests/runner/text_data.h"
 

@@ -10,7 +10,7 @@
 #include "runner/engine.h"
 #include "runner/error.h"
 #include "runner/model.h"
-#include "runner/prompt_encoder.h"
+#include "runner/text/prompt_encoder.h"
 
 // An engine whose next token is a function of the rows in the cache, and that records its calls.
 // Rows stand for token ids (see fake_embeddings()); any other row counts as kSoftRow.

@@ -1,10 +1,10 @@
-#include "runner/jinja.h"
+#include "runner/text/jinja.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "runner/jinja_builtins.h"
+#include "runner/text/jinja_builtins.h"
 #include "tests/runner/expect_mentions.h"
 #include "tests/runner/text_data.h"
 

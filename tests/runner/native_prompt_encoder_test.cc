@@ -1,4 +1,4 @@
-#include "runner/native_prompt_encoder.h"
+#include "runner/text/native_prompt_encoder.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "runner/utf8_stream.h"
+#include "runner/text/utf8_stream.h"
 #include "tests/runner/text_data.h"
 
 namespace runner {

@@ -1,4 +1,4 @@
-#include "runner/pretokenizer.h"
+#include "runner/text/pretokenizer.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runner/protobuf_reader.h"
+#include "runner/text/protobuf_reader.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "runner/sentencepiece_model.h"
+#include "runner/text/sentencepiece_model.h"
 
 #include <gtest/gtest.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "runner/bpe_tokenizer.h"
+#include "runner/text/bpe_tokenizer.h"
 #include "tests/runner/sentencepiece_data.h"
 #include "tests/runner/text_data.h"
 

@@ -12,7 +12,7 @@
 
 #include "runner/error.h"
 #include "runner/file_text.h"
-#include "runner/tokenizer_json.h"
+#include "runner/text/tokenizer_json.h"
 
 // What the tests of the text side share: the files of tests/data/text (make_golden.py made them)
 // and random text.

@@ -1,4 +1,4 @@
-#include "runner/text_model.h"
+#include "runner/text/text_model.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

@@ -1,11 +1,11 @@
-#include "runner/tiktoken.h"
+#include "runner/text/tiktoken.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 #include <vector>
 
-#include "runner/bpe_tokenizer.h"
+#include "runner/text/bpe_tokenizer.h"
 #include "tests/runner/text_data.h"
 
 namespace runner {

@@ -1,4 +1,4 @@
-#include "runner/tokenizer_file.h"
+#include "runner/text/tokenizer_file.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>

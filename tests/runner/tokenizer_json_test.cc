@@ -1,10 +1,10 @@
-#include "runner/tokenizer_json.h"
+#include "runner/text/tokenizer_json.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "runner/byte_alphabet.h"
+#include "runner/text/byte_alphabet.h"
 #include "tests/runner/text_data.h"
 
 namespace runner {

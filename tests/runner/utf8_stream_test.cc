@@ -1,4 +1,4 @@
-#include "runner/utf8_stream.h"
+#include "runner/text/utf8_stream.h"
 
 #include <gtest/gtest.h>
 

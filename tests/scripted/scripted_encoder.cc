@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "runner/utf8_stream.h"
+#include "runner/text/utf8_stream.h"
 
 namespace scripted {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "runner/prompt_encoder.h"
+#include "runner/text/prompt_encoder.h"
 #include "tests/scripted/scripted_engine.h"
 
 namespace scripted {

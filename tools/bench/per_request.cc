@@ -18,7 +18,7 @@
 #include "runner/bf16.h"
 #include "runner/engine.h"
 #include "runner/sampler.h"
-#include "runner/text_model.h"
+#include "runner/text/text_model.h"
 
 namespace {
 

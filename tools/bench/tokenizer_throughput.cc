@@ -17,10 +17,10 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/bpe_tokenizer.h"
 #include "runner/file_text.h"
-#include "runner/token_decoder.h"
-#include "runner/tokenizer_json.h"
+#include "runner/text/bpe_tokenizer.h"
+#include "runner/text/token_decoder.h"
+#include "runner/text/tokenizer_json.h"
 
 namespace {
 
