@@ -185,8 +185,8 @@ class RealModelLoader : public ModelLoader {
     model->new_engine = [weights = cpu.weights, threads = threads_] {
       return runner::make_cpu_engine(weights, threads);
     };
-    model->new_prompt_encoder = [text = std::move(text)](const runner::PromptOptions& options) {
-      return text.new_prompt_encoder(options);
+    model->new_prompt_encoder = [text = std::move(text)](const runner::PromptOptions& prompt) {
+      return text.new_prompt_encoder(prompt);
     };
     return model;
   }
@@ -244,8 +244,8 @@ class RealModelLoader : public ModelLoader {
       return runner::make_layered_engine(graphs, {in_place});
     };
     model->new_prompt_encoder = [text =
-                                     std::move(parts.text)](const runner::PromptOptions& options) {
-      return text.new_prompt_encoder(options);
+                                     std::move(parts.text)](const runner::PromptOptions& prompt) {
+      return text.new_prompt_encoder(prompt);
     };
     return model;
   }
