@@ -35,7 +35,7 @@ const char* state_name(CheckState state) {
 std::string quoted_text(std::string text) {
   if (!simdjson::validate_utf8(text)) {
     std::replace_if(
-        text.begin(), text.end(), [](char c) { return c < 0; }, '?');
+        text.begin(), text.end(), [](unsigned char c) { return c >= 0x80; }, '?');
   }
   return protocol::json_string(text);
 }
