@@ -8,6 +8,7 @@
 
 #include "runner/error.h"
 #include "runner/excerpt.h"
+#include "runner/file_text.h"
 
 namespace runner {
 namespace {
@@ -86,6 +87,15 @@ ModeParams parse_mode_params(std::string_view json_object) {
       },
       params);
   return params;
+}
+
+ModeParams read_post_config(const std::filesystem::path& path) {
+  const std::string text = read_text_file(path);
+  try {
+    return parse_mode_params(text);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kBadModel, path.string() + ": " + error.what());
+  }
 }
 
 ModeParams merge(const ModeParams& base, const ModeParams& over) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,10 @@ struct ModeParams {
 // Reads the keys above from a JSON object given as text; null counts as absent, other keys are
 // ignored. Throws Error(kBadOption) naming the key, its value and the type expected.
 ModeParams parse_mode_params(std::string_view json_object);
+
+// The same keys from post_config.json of AXERA's ax-llm, which has those of the samplers.
+// Throws Error: kNotFound, or kBadModel; the message begins with the path.
+ModeParams read_post_config(const std::filesystem::path& path);
 
 // `over` where it says something, else `base`.
 ModeParams merge(const ModeParams& base, const ModeParams& over);

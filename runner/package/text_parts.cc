@@ -9,7 +9,6 @@
 
 #include "runner/error.h"
 #include "runner/file_check.h"
-#include "runner/file_text.h"
 #include "runner/package/folder_listing.h"
 
 namespace runner {
@@ -104,11 +103,10 @@ void find_text_parts(const PartsWanted& wanted, PackageParts& parts) {
     const fs::path path = folder / "post_config.json";
     if (!is_there(path)) continue;
     try {
-      parts.samplers = parse_mode_params(read_text_file(path));
+      parts.samplers = read_post_config(path);
       parts.samplers_from = path.string();
     } catch (const Error& error) {
-      const bool names_file = std::string_view(error.what()).starts_with(path.string());
-      parts.problems.push_back((names_file ? "" : path.string() + ": ") + error.what());
+      parts.problems.emplace_back(error.what());
     }
     return;
   }
