@@ -52,7 +52,8 @@ class Runner {
       : options_(options),
         model_(std::move(model)),
         generation_(generation_options(options, *model_)),
-        sink_(options.print_ids ? runner::TextSink{} : runner::TextSink{print_text}) {
+        sink_(options.print_ids || !options.prints_live ? runner::TextSink{}
+                                                        : runner::TextSink{print_text}) {
     if (!options.soft_prefix.empty()) {
       prefix_ = std::make_shared<const runner::SoftPrefix>(
           runner::read_soft_prefix_file(options.soft_prefix, model_->shape.hidden));
@@ -76,11 +77,14 @@ class Runner {
   void chat() {
     runner::Conversation conversation(model_, prompt_options_, true);
     const bool terminal = isatty(STDIN_FILENO) != 0;
+    if (options_.prompt && !options_.prompt->empty()) {
+      finish(conversation.ask(*options_.prompt, prefix_, generation_, sink_, {}));
+    }
     if (terminal) std::cerr << "An empty line is skipped; /reset starts afresh; end with Ctrl-D.\n";
     std::string line;
     for (;;) {
       if (terminal) std::cerr << "> ";
-      if (!std::getline(std::cin, line)) break;
+      if (!std::getline(std::cin, line) || (options_.asks_on && line == "q")) break;
       if (line == "/reset") {
         conversation.reset();
       } else if (!line.empty()) {
@@ -91,7 +95,11 @@ class Runner {
 
  private:
   void finish(const runner::GenerationResult& result) {
-    if (options_.print_ids) print_ids(result.tokens);
+    if (options_.print_ids) {
+      print_ids(result.tokens);
+    } else if (!options_.prints_live) {
+      print_text(result.text);
+    }
     std::cout << std::endl;
     print_summary(result);
   }
@@ -106,16 +114,19 @@ class Runner {
 
 }  // namespace
 
-int run(const RunOptions& options, ModelLoader& loader) {
+int run(RunOptions options, ModelLoader& loader) {
+  options.params = runner::merge(run_script_params(options.script), options.params);
   std::shared_ptr<const runner::Model> model;
   {
     ProgressBar bar("loading");
-    model = loader.load(options.model, true, [&](double fraction) { bar.show(fraction); });
+    const auto progress = [&](double fraction) { bar.show(fraction); };
+    model = options.model.empty() ? loader.load_described(describe_model(options.script), progress)
+                                  : loader.load(options.model, true, progress);
   }
   Runner runner(options, std::move(model));
   if (!options.ids.empty()) {
     runner.continue_ids();
-  } else if (options.prompt) {
+  } else if (options.prompt && !options.asks_on) {
     runner.answer(*options.prompt);
   } else {
     runner.chat();

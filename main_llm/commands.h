@@ -9,7 +9,7 @@ namespace main_llm {
 // the model cannot be opened or run.
 
 // One answer, or a chat on the terminal. Text goes to stdout, a one-line summary to stderr.
-int run(const RunOptions& options, ModelLoader& loader);
+int run(RunOptions options, ModelLoader& loader);
 
 // Prefill and decode speed (median, min, max), load time, peak memory.
 int bench(const BenchOptions& options, ModelLoader& loader);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "main_llm/model_inspection.h"
+#include "main_llm/run_script_options.h"
 #include "protocol/log.h"
 #include "runner/cmm_info.h"
 #include "runner/cpu/cpu_engine.h"
@@ -42,9 +43,33 @@ class RealModelLoader : public ModelLoader {
     }
     const auto device = found.engine == "ax" ? ax_device_or_cpu(found) : nullptr;
     const auto report = log_progress(found.location.name, progress);
-    auto model = device ? load_ax(found, device, report) : load_cpu(found, report);
+    auto model =
+        device ? load_ax(found, read_npu_parts(found), device, report) : load_cpu(found, report);
     cached = model;
     return model;
+  }
+
+  std::shared_ptr<const runner::Model> load_described(
+      const DescribedModel& described, const std::function<void(double)>& progress) override {
+    if (options_.engine != "auto" && options_.engine != "ax") {
+      throw runner::Error(runner::ErrorCode::kBadOption,
+                          "--engine is " + options_.engine +
+                              ", but a model described by axmodels runs on engine ax only");
+    }
+    FoundModel found;
+    found.location = {described.name, fs::current_path(), {}};
+    found.mode.emplace();
+    found.engine = "ax";
+    NpuParts parts;
+    parts.description = described.npu;
+    parts.text = described.text_folder.empty()
+                     ? runner::load_stackflow_text_model("", parts.description.tokenizer_type,
+                                                         parts.description.tokenizer)
+                     : runner::load_text_model(described.text_folder);
+    check_vocab(found.location.directory, parts.text, parts.description.graphs.vocab);
+    const std::lock_guard lock(mutex_);
+    return load_ax(found, std::move(parts), ax_device(),
+                   log_progress(found.location.name, progress));
   }
 
   std::vector<ModelListing> list() override {
@@ -216,10 +241,9 @@ class RealModelLoader : public ModelLoader {
                             std::to_string(vocab) + " rows");
   }
 
-  std::shared_ptr<const runner::Model> load_ax(const FoundModel& found,
+  std::shared_ptr<const runner::Model> load_ax(const FoundModel& found, NpuParts parts,
                                                const std::shared_ptr<runner::NpuDevice>& device,
                                                const std::function<void(double)>& progress) {
-    NpuParts parts = read_npu_parts(found);
     auto embeddings =
         runner::map_embeddings(parts.description.embeddings, parts.description.graphs.vocab,
                                parts.description.graphs.hidden);

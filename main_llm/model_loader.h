@@ -44,6 +44,8 @@ struct ModelText {
   runner::ModeParams mode_param;  // of its mode json
 };
 
+struct DescribedModel;  // run_script_options.h
+
 // What opening an NPU's libraries comes to.
 struct NpuLibraries {
   std::vector<std::string> names;              // all three belong together
@@ -70,6 +72,10 @@ class ModelLoader {
   virtual std::shared_ptr<const runner::Model> load(
       const std::string& name, bool allow_path,
       const std::function<void(double)>& progress = {}) = 0;
+
+  // The same of a model that is described. Throws as load() does.
+  virtual std::shared_ptr<const runner::Model> load_described(
+      const DescribedModel& described, const std::function<void(double)>& progress = {}) = 0;
 
   // All of them, broken ones too: what their files tell at a glance.
   virtual std::vector<ModelListing> list() = 0;

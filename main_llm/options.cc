@@ -122,9 +122,12 @@ void add_prompt_options(CLI::App& command, runner::ModeParams& params) {
 
 CLI::App* add_run(CLI::App& app, RunOptions& options) {
   auto* run = app.add_subcommand("run", "one answer, or a chat on the terminal");
-  run->add_option("model", options.model, "a path, or a name under --models")->required();
-  run->add_option("--prompt", options.prompt, "what to ask; without it a chat");
-  run->add_option("--system", options.system, "system prompt");
+  auto* model = run->add_option("model", options.model, "a path, or a name under --models");
+  run->add_option("-p,--prompt", options.prompt, "what to ask; without it a chat");
+  auto* asks_on =
+      run->add_option("--continue", options.asks_on, "1: a chat follows, until a line \"q\"");
+  run->add_option("--live_print", options.prints_live, "0: an answer is printed when it is whole");
+  run->add_option("--system,--system_prompt", options.system, "system prompt");
   run->add_option("--max-new-tokens", options.max_new_tokens, "most tokens of an answer")
       ->check(CLI::Range(1, 1 << 30));
   run->add_flag("--greedy", options.greedy, "always the best token");
@@ -138,9 +141,16 @@ CLI::App* add_run(CLI::App& app, RunOptions& options) {
   add_prompt_options(*run, options.params);
   run->add_option("--ids", options.ids, "token ids to feed as they are, without template")
       ->delimiter(',')
-      ->excludes("--prompt");
+      ->excludes("--prompt")
+      ->excludes(asks_on);
   run->add_flag("--print-ids", options.print_ids, "print the new token ids instead of text");
   run->add_flag("--ignore-eos", options.ignore_eos, "go on past the end of the answer");
+  add_run_script_options(*run, *model, options.script);
+  run->callback([&options] {
+    if (options.model.empty() && options.script.layers.empty()) {
+      throw CLI::RequiredError("MODEL, or a model described with --template_filename_axmodel,");
+    }
+  });
   return run;
 }
 

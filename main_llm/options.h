@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "main_llm/model_loader.h"
+#include "main_llm/run_script_options.h"
 #include "main_llm/unit.h"
 #include "runner/mode_params.h"
 #include "runner/package/plan.h"
@@ -26,8 +27,11 @@ struct UnitModeOptions {
 };
 
 struct RunOptions {
-  std::string model;
+  std::string model;  // empty: `script` describes one
+  RunScriptOptions script;
   std::optional<std::string> prompt;  // without it a chat on the terminal
+  bool asks_on = false;               // a chat after the prompt too, which a line "q" ends
+  bool prints_live = true;            // else an answer is printed when it is whole
   std::string system;
   int max_new_tokens = 0;  // 0: no limit but the context
   bool greedy = false;

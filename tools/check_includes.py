@@ -23,12 +23,15 @@ RESERVED = {
     "zmq*": ("protocol/zmq_*",),
     "boost/asio*": ("protocol/tcp_*", "protocol/http_*", "main_llm/serve.cc"),
     "boost/beast*": ("protocol/http_*",),
-    "CLI/*": ("main_llm/options.cc",),
+    "CLI/*": ("main_llm/options.cc", "main_llm/options_run_script.cc"),
     "hwy/*": ("runner/cpu/*", "runner/logit_scan.cc"),
     "pcre2.h": ("runner/text/regex.cc",),
     # Concrete engines and tokenizers are chosen in one place.
     "runner/cpu/*": ("runner/cpu/*", "main_llm/model_loader.cc"),
-    "runner/npu/*": ("runner/npu/*", "main_llm/model_loader.cc", "main_llm/model_inspection.cc"),
+    "runner/npu/*": (
+        "runner/npu/*", "main_llm/model_loader.cc", "main_llm/model_inspection.cc",
+        "main_llm/run_script_options.h",
+    ),
     # What vendors declare stays with the code over their libraries.
     "runner/npu/ax_*": ("runner/npu/ax_*", "main_llm/model_loader.cc"),
     "dlfcn.h": ("runner/npu/*_library.cc",),

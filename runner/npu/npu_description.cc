@@ -80,24 +80,30 @@ class DescriptionReader {
   simdjson::dom::object params_;
 };
 
-// "qwen2_p128_l%d_together.axmodel" for every layer.
 std::vector<fs::path> layer_files(const DescriptionReader& reader, const fs::path& directory) {
   const std::string pattern = reader.file("template_filename_axmodel").string();
-  const std::size_t place = pattern.find("%d");
-  if (place == std::string::npos) {
+  std::vector<fs::path> files;
+  for (const std::string& name : layer_names(pattern, reader.number("axmodel_num", 1, 1000))) {
+    files.push_back(directory / name);
+  }
+  if (files.empty()) {
     reader.fail("\"template_filename_axmodel\" is \"" + pattern +
                 "\", expected a %d for the number of the layer");
-  }
-  std::vector<fs::path> files;
-  const int layers = reader.number("axmodel_num", 1, 1000);
-  for (int layer = 0; layer < layers; ++layer) {
-    files.push_back(directory /
-                    (pattern.substr(0, place) + std::to_string(layer) + pattern.substr(place + 2)));
   }
   return files;
 }
 
 }  // namespace
+
+std::vector<std::string> layer_names(const std::string& pattern, int layers) {
+  const std::size_t place = pattern.find("%d");
+  if (place == std::string::npos) return {};
+  std::vector<std::string> names;
+  for (int layer = 0; layer < layers; ++layer) {
+    names.push_back(pattern.substr(0, place) + std::to_string(layer) + pattern.substr(place + 2));
+  }
+  return names;
+}
 
 NpuDescription read_npu_description(const fs::path& directory, const std::string& mode_json,
                                     const fs::path& source) {

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "runner/embedding_table.h"
 #include "runner/npu/npu_model.h"
@@ -16,6 +17,10 @@ struct NpuDescription {
   int tokenizer_type = 0;
   std::string tokenizer;  // filename_tokenizer_model, below the model's folder; or a service's URL
 };
+
+// `pattern` ("qwen2_p128_l%d_together.axmodel") for each of `layers` numbers from 0; nothing where
+// it has no %d.
+std::vector<std::string> layer_names(const std::string& pattern, int layers);
 
 // Reads `mode_json` (the text of the file `source`) of the model in `directory`.
 // Throws Error(kBadModel) naming file, key, value and what was expected.

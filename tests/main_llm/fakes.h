@@ -143,6 +143,10 @@ class FakeLoader : public ModelLoader {
     }
     return model->second;
   }
+  std::shared_ptr<const runner::Model> load_described(const DescribedModel&,
+                                                      const std::function<void(double)>&) override {
+    return nullptr;
+  }
   std::vector<ModelListing> list() override { return {}; }
   std::string inspect(const std::string&, bool) override { return "{}"; }
   main_llm::ModelText load_text(const std::string&) override { return {}; }

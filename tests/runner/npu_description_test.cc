@@ -45,6 +45,12 @@ TEST(NpuDescription, NamesTheFilesOfAModel) {
                   .graphs.load_layers_on_demand);
 }
 
+TEST(NpuDescription, LayersAreCountedFrom0) {
+  EXPECT_EQ(layer_names("a/p%d_l.axmodel", 2),
+            (std::vector<std::string>{"a/p0_l.axmodel", "a/p1_l.axmodel"}));
+  EXPECT_TRUE(layer_names("a/l.axmodel", 2).empty());
+}
+
 TEST(NpuDescription, WhatIsWrongIsNamed) {
   const auto with = [](const std::string& key, const std::string& value) {
     std::string params;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "main_llm/model_loader.h"
+#include "main_llm/run_script_options.h"
 #include "protocol/json_writer.h"
 #include "runner/error.h"
 #include "tests/scripted/script.h"
@@ -36,6 +37,12 @@ class ScriptedLoader : public main_llm::ModelLoader {
     if (progress) progress(1);
     known = model;
     return model;
+  }
+
+  std::shared_ptr<const runner::Model> load_described(const main_llm::DescribedModel& described,
+                                                      const std::function<void(double)>&) override {
+    throw runner::Error(runner::ErrorCode::kBadOption,
+                        "model \"" + described.name + "\" has no script to answer from");
   }
 
   std::vector<main_llm::ModelListing> list() override {
