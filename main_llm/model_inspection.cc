@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "main_llm/tokenizer_service.h"
 #include "protocol/json_writer.h"
 #include "runner/error.h"
 #include "runner/file_check.h"
@@ -173,6 +174,12 @@ class Inspection {
   }
 
   void look_at_tokenizer(const fs::path& directory, int type, const std::string& name) {
+    const auto service =
+        needed_tokenizer_service(found_.location.name, directory, type, name, found_.root);
+    if (service) {
+      attempt([&] { describe_tokenizer_service(*service); });
+      return;
+    }
     const fs::path file = runner::is_tokenizer_file(type)
                               ? directory / name
                               : directory / "tokenizer" / "tokenizer.json";

@@ -15,7 +15,8 @@ namespace main_llm {
 struct FoundModel {
   runner::ModelLocation location;
   std::optional<runner::ModeFile> mode;
-  std::string engine;  // that runs it: cpu, ax
+  std::string engine;                // that runs it: cpu, ax
+  std::filesystem::path root = "/";  // in front of /opt/m5stack
 };
 
 // What a model's tokenizer and chat template are.

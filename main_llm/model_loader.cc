@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "main_llm/http_prompt_encoder.h"
 #include "main_llm/model_inspection.h"
 #include "main_llm/run_script_options.h"
 #include "protocol/log.h"
@@ -88,10 +89,10 @@ class RealModelLoader : public ModelLoader {
   std::string inspect(const std::string& name, bool allow_path) override {
     const FoundModel found = find(name, allow_path);
     return inspect_model(found, options_.context, [&found] {
-      const runner::TextModel text = found.engine == "ax"
-                                         ? read_npu_parts(found).text
-                                         : runner::load_text_model(found.location.directory);
-      return TextFacts{text.tokenizer_kind, text.template_name()};
+      if (found.engine != "ax") return facts_of(runner::load_text_model(found.location.directory));
+      const NpuParts parts = read_npu_parts(found);
+      return parts.service ? TextFacts{describe_tokenizer_service(*parts.service), "the service's"}
+                           : facts_of(parts.text);
     });
   }
 
@@ -125,6 +126,10 @@ class RealModelLoader : public ModelLoader {
   }
 
  private:
+  static TextFacts facts_of(const runner::TextModel& text) {
+    return {text.tokenizer_kind, text.template_name()};
+  }
+
   FoundModel find(const std::string& name, bool allow_path) const {
     FoundModel found = locate(name, allow_path);
     found.engine = choose_engine(found);
@@ -147,8 +152,9 @@ class RealModelLoader : public ModelLoader {
     return list_model(found, options_.context);
   }
 
-  static FoundModel read_description(runner::ModelLocation location) {
+  FoundModel read_description(runner::ModelLocation location) const {
     FoundModel found;
+    found.root = options_.root;
     found.location = std::move(location);
     if (found.location.mode_json) found.mode = runner::read_mode_file(*found.location.mode_json);
     return found;
@@ -220,6 +226,7 @@ class RealModelLoader : public ModelLoader {
   struct NpuParts {
     runner::NpuDescription description;
     runner::TextModel text;
+    std::optional<TokenizerServiceOptions> service;  // in place of text
   };
 
   static NpuParts read_npu_parts(const FoundModel& found) {
@@ -227,6 +234,10 @@ class RealModelLoader : public ModelLoader {
     NpuParts parts;
     parts.description =
         runner::read_npu_description(directory, found.mode->json, *found.location.mode_json);
+    parts.service =
+        needed_tokenizer_service(found.location.name, directory, parts.description.tokenizer_type,
+                                 parts.description.tokenizer, found.root);
+    if (parts.service) return parts;
     parts.text = runner::load_stackflow_text_model(directory, parts.description.tokenizer_type,
                                                    parts.description.tokenizer);
     check_vocab(directory, parts.text, parts.description.graphs.vocab);
@@ -267,11 +278,19 @@ class RealModelLoader : public ModelLoader {
     model->new_engine = [graphs, in_place = options_.ax_kv_in_place] {
       return runner::make_layered_engine(graphs, {in_place});
     };
-    model->new_prompt_encoder = [text =
-                                     std::move(parts.text)](const runner::PromptOptions& prompt) {
-      return text.new_prompt_encoder(prompt);
-    };
+    model->new_prompt_encoder = encoders_of(parts, model->shape.vocab);
     return model;
+  }
+
+  std::function<std::unique_ptr<runner::PromptEncoder>(const runner::PromptOptions&)> encoders_of(
+      const NpuParts& parts, int vocab) const {
+    if (!parts.service) {
+      return [text = parts.text](const auto& prompt) { return text.new_prompt_encoder(prompt); };
+    }
+    HttpPromptEncoderOptions service{*parts.service, parts.description.tokenizer_keeps_conversation,
+                                     parts.description.adds_eos_to_prompt, vocab};
+    service.service.ports = tokenizer_ports_;
+    return [service](const auto& prompt) { return make_http_prompt_encoder(service, prompt); };
   }
 
   // Null, and the engine changed, where the NPU does not work and the CPU may do instead.
@@ -310,6 +329,7 @@ class RealModelLoader : public ModelLoader {
   std::map<fs::path, std::weak_ptr<const runner::Model>> loaded_;
   std::shared_ptr<runner::ThreadPool> threads_;  // of all engines; started with the first one
   std::weak_ptr<runner::NpuDevice> ax_device_;
+  const std::shared_ptr<TokenizerPorts> tokenizer_ports_ = std::make_shared<TokenizerPorts>();
 };
 
 }  // namespace

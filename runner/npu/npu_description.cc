@@ -115,6 +115,7 @@ NpuDescription read_npu_description(const fs::path& directory, const std::string
   description.graphs.vocab = reader.number("tokens_embed_num", 1, 1 << 24);
   description.graphs.load_layers_on_demand = reader.flag("b_dynamic_load_axmodel_layer");
   description.embeddings = directory / reader.file("filename_tokens_embed");
+  description.adds_eos_to_prompt = reader.flag("b_eos");
   description.tokenizer_type = reader.number("tokenizer_type", 0, 5);
   if (is_tokenizer_file(description.tokenizer_type)) {
     description.tokenizer = reader.file("filename_tokenizer_model").string();
@@ -123,6 +124,7 @@ NpuDescription read_npu_description(const fs::path& directory, const std::string
   description.tokenizer = reader.text("filename_tokenizer_model", false);
   if (description.tokenizer.empty()) {
     description.tokenizer = reader.text("url_tokenizer_model", false);
+    description.tokenizer_keeps_conversation = !description.tokenizer.empty();
   }
   return description;
 }

@@ -16,6 +16,8 @@ struct NpuDescription {
   std::filesystem::path embeddings;  // filename_tokens_embed
   int tokenizer_type = 0;
   std::string tokenizer;  // filename_tokenizer_model, below the model's folder; or a service's URL
+  bool tokenizer_keeps_conversation = false;  // a service of context models: url_tokenizer_model
+  bool adds_eos_to_prompt = false;            // b_eos
 };
 
 // `pattern` ("qwen2_p128_l%d_together.axmodel") for each of `layers` numbers from 0; nothing where
