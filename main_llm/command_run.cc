@@ -75,7 +75,7 @@ class Runner {
   }
 
   void chat() {
-    runner::Conversation conversation(model_, prompt_options_, true);
+    runner::Conversation conversation(model_, prompt_options_, !model_->writes_single_turns);
     const bool terminal = isatty(STDIN_FILENO) != 0;
     if (options_.prompt && !options_.prompt->empty()) {
       finish(conversation.ask(*options_.prompt, prefix_, generation_, sink_, {}));

@@ -63,11 +63,14 @@ class RealModelLoader : public ModelLoader {
     found.engine = "ax";
     NpuParts parts;
     parts.description = described.npu;
-    parts.text = described.text_folder.empty()
-                     ? runner::load_stackflow_text_model("", parts.description.tokenizer_type,
-                                                         parts.description.tokenizer)
-                     : runner::load_text_model(described.text_folder);
-    check_vocab(found.location.directory, parts.text, parts.description.graphs.vocab);
+    if (!described.text_folder.empty()) {
+      parts.text = runner::load_text_model(described.text_folder);
+    } else {
+      find_tokenizer(described.name, "", options_.root, parts);
+    }
+    if (!parts.service) {
+      check_vocab(found.location.directory, parts.text, parts.description.graphs.vocab);
+    }
     const std::lock_guard lock(mutex_);
     return load_ax(found, std::move(parts), ax_device(),
                    log_progress(found.location.name, progress));
@@ -234,14 +237,19 @@ class RealModelLoader : public ModelLoader {
     NpuParts parts;
     parts.description =
         runner::read_npu_description(directory, found.mode->json, *found.location.mode_json);
-    parts.service =
-        needed_tokenizer_service(found.location.name, directory, parts.description.tokenizer_type,
-                                 parts.description.tokenizer, found.root);
-    if (parts.service) return parts;
-    parts.text = runner::load_stackflow_text_model(directory, parts.description.tokenizer_type,
-                                                   parts.description.tokenizer);
-    check_vocab(directory, parts.text, parts.description.graphs.vocab);
+    find_tokenizer(found.location.name, directory, found.root, parts);
+    if (!parts.service) check_vocab(directory, parts.text, parts.description.graphs.vocab);
     return parts;
+  }
+
+  static void find_tokenizer(const std::string& name, const fs::path& directory,
+                             const fs::path& root, NpuParts& parts) {
+    const runner::NpuDescription& description = parts.description;
+    parts.service = needed_tokenizer_service(name, directory, description.tokenizer_type,
+                                             description.tokenizer, root);
+    if (parts.service) return;
+    parts.text = runner::load_stackflow_text_model(directory, description.tokenizer_type,
+                                                   description.tokenizer);
   }
 
   static void check_vocab(const fs::path& directory, const runner::TextModel& text, int vocab) {
@@ -279,6 +287,7 @@ class RealModelLoader : public ModelLoader {
       return runner::make_layered_engine(graphs, {in_place});
     };
     model->new_prompt_encoder = encoders_of(parts, model->shape.vocab);
+    model->writes_single_turns = parts.service && !parts.description.tokenizer_keeps_conversation;
     return model;
   }
 

@@ -28,6 +28,8 @@ struct Model {
   // An encoder for one task. The HTTP tokenizer service is started with the system prompt; native
   // encoders need it in begin() only. Throws Error for options that the model cannot serve.
   std::function<std::unique_ptr<PromptEncoder>(const PromptOptions& options)> new_prompt_encoder;
+  // Its encoders know nothing of the turns before: a service that writes the template itself.
+  bool writes_single_turns = false;
   // Whether its device failed: then tasks from now on need it loaded anew. Null: it cannot.
   std::function<bool()> is_broken;
 };

@@ -361,5 +361,52 @@ class Ending(ServiceTest):
         self.assertEqual(sum(link.startswith("socket:") for link in links), 1, links)
 
 
+
+class RunScripts(ServiceTest):
+    """A model that a run script of AXERA's describes, with its service started beforehand."""
+
+    def test_each_line_of_a_chat_is_asked_of_the_service_named(self) -> None:
+        tokenizer = self.make_model("served", script=None)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        service = subprocess.Popen(
+            [sys.executable, str(DOUBLE), "--host", "localhost", "--port", str(port),
+             "--model_id", str(tokenizer), "--content", ""],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.addCleanup(service.wait)
+        self.addCleanup(service.terminate)
+        mode = json.loads((compiled / NATIVE / f"mode_{NATIVE}.json").read_text("utf-8"))
+        params = mode["mode_param"]
+        folder = self.models / "served"
+        described = [
+            "--template_filename_axmodel", str(folder / params["template_filename_axmodel"]),
+            "--axmodel_num", str(params["axmodel_num"]),
+            "--filename_post_axmodel", str(folder / params["filename_post_axmodel"]),
+            "--filename_tokens_embed", str(folder / params["filename_tokens_embed"]),
+            "--tokens_embed_num", str(params["tokens_embed_num"]),
+            "--tokens_embed_size", str(params["tokens_embed_size"]),
+            "--tokenizer_type", "2", "--bos", "0", "--eos", "0", "--continue", "1", "--greedy",
+        ]  # fmt: skip
+
+        def chat(url: str) -> "subprocess.CompletedProcess[str]":
+            lines = f"{PROMPT}\n{PROMPT}\nq\n"
+            return run_program(
+                PROGRAM, "run", *described, "--url_tokenizer_model", url, "--ax-lib-dir",
+                str(LIBRARIES), "--root", str(self.root), stdin=lines,
+            )  # fmt: skip
+
+        wait_until(lambda: (tokenizer / "started.json").exists(), "the service")
+        told = chat(f"http://localhost:{port}")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        first, second = told.stdout.splitlines()
+        self.assertIn("Tokyo", first)
+        self.assertEqual(first, second)
+        told = chat("http://localhost:1")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("no tokenizer service answers at \"http://localhost:1\"", told.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()
