@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kLayers = "--template_filename_axmodel";
 constexpr const char* kTokenizer = "--filename_tokenizer_model";
+constexpr const char* kTokenizerUrl = "--url_tokenizer_model";
 constexpr int kServiceTokenizer = 2;
 
 int tokenizer_type(const RunScriptOptions& script) {
@@ -66,7 +67,7 @@ void describe_service_tokenizer(const RunScriptOptions& script, DescribedModel& 
   }
   model.text_folder = name.empty() ? fs::path() : folder_of_tokenizer(name);
   if (model.text_folder.empty()) {
-    throw_bad_option(kTokenizer, name,
+    throw_bad_option(script.tokenizer_url.empty() ? kTokenizer : kTokenizerUrl, name,
                      "with --tokenizer_type 2 a folder with a tokenizer.json, or a service's URL");
   }
 }
@@ -78,7 +79,7 @@ void describe_tokenizer(const RunScriptOptions& script, DescribedModel& model) {
     return;
   }
   if (!script.tokenizer_url.empty()) {
-    throw_bad_option("--url_tokenizer_model", script.tokenizer_url, "only with --tokenizer_type 2");
+    throw_bad_option(kTokenizerUrl, script.tokenizer_url, "only with --tokenizer_type 2");
   }
   const std::string name = script.tokenizer.empty() ? "tokenizer.model" : script.tokenizer;
   if (is_url(name)) {

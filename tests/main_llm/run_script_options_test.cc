@@ -119,6 +119,9 @@ TEST_F(RunScriptOptionsTest, ATokenizerIsAFileOrForType2AFolderOrAService) {
               std::string("--filename_tokenizer_model is \"") + kUrl +
                   "\", expected a file with --tokenizer_type " + std::to_string(type));
   }
+  RunScriptOptions script = with_tokenizer(2, "");
+  script.tokenizer_url = "none";
+  EXPECT_EQ(error_of(script).find("--url_tokenizer_model is \"none\", expected "), 0U);
   script_.tokenizer_type = 1;
   script_.tokenizer_url = kUrl;
   EXPECT_EQ(error_of(script_), std::string("--url_tokenizer_model is \"") + kUrl +

@@ -42,11 +42,17 @@ SCRIPT = """#!/bin/sh
 --live_print {live} \\
 {more}
 """
-CHAT_VALUES = {
+CHAT_VALUES: Dict[str, Any] = {
     "name": CHAT, "layers": 6, "type": 2, "tokenizer": "http://localhost:12345",
     "bos": "--bos 0 ", "rows": 1536, "hidden": 192,
 }  # fmt: skip
-RANDOM_VALUES = {"name": RANDOM, "layers": 1, "bos": "", "rows": 32064, "hidden": 16}
+RANDOM_VALUES: Dict[str, Any] = {
+    "name": RANDOM,
+    "layers": 1,
+    "bos": "",
+    "rows": 32064,
+    "hidden": 16,
+}
 
 base = Path()  # the folder that the scripts are run in
 
@@ -253,12 +259,13 @@ class Tokenizers(RunScripts):
 class Refusals(RunScripts):
     def test_files_and_sizes_that_are_wrong(self) -> None:
         ask = ("--prompt", PROMPT)
-        for values, says in (
+        wrong: List[Tuple[Dict[str, Any], str]] = [
             ({"layers": 7}, "--template_filename_axmodel: there is no file"),
             ({"rows": 1537}, "tokens_embed_num 1537"),
             ({"tokenizer": "nowhere"}, '--filename_tokenizer_model is "nowhere"'),
             ({"type": 0, "tokenizer": "nowhere"}, "--filename_tokenizer_model: there is no file"),
-        ):  # fmt: skip
+        ]
+        for values, says in wrong:
             with self.subTest(says):
                 self.assertIn(says, self.refusal(values, *ask))
         said = self.refusal({}, *ask, "--post_config_path", "nowhere.json")
@@ -281,11 +288,12 @@ class Refusals(RunScripts):
         self.assertIn("Tokyo", text)
 
     def test_a_model_is_named_or_described(self) -> None:
-        for arguments, says in (
+        wrong: List[Tuple[List[str], str]] = [
             ([], "--template_filename_axmodel"),
             ([str(TINY_CHAT), "--axmodel_num", "3"], "--axmodel_num requires --template"),
             ([str(TINY_CHAT), "--template_filename_axmodel", "l%d"], "excludes"),
-        ):  # fmt: skip
+        ]
+        for arguments, says in wrong:
             done = run_program("llm_llm", "run", *arguments)
             self.assertEqual(done.returncode, 2)
             self.assertIn(says, done.stderr)
