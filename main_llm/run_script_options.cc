@@ -60,6 +60,7 @@ fs::path find_tokenizer_folder(const fs::path& graphs) {
 
 void describe_service_tokenizer(const RunScriptOptions& script, DescribedModel& model) {
   model.npu.tokenizer = script.tokenizer_url.empty() ? script.tokenizer : script.tokenizer_url;
+  model.npu.tokenizer_keeps_conversation = !script.tokenizer_url.empty();
   const std::string& name = model.npu.tokenizer;
   if (is_url(name)) {
     model.text_folder = find_tokenizer_folder(fs::path(script.layers).parent_path());

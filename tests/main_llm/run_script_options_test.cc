@@ -132,6 +132,7 @@ TEST_F(RunScriptOptionsTest, ATokenizerBesideTheGraphsComesBeforeAService) {
   RunScriptOptions script = with_tokenizer(2, kUrl);
   EXPECT_EQ(describe_model(script).text_folder, "");
   EXPECT_EQ(describe_model(script).npu.tokenizer, kUrl);
+  EXPECT_FALSE(describe_model(script).npu.tokenizer_keeps_conversation);
   write("graphs/tokenizer/tokenizer.json");
   EXPECT_EQ(describe_model(script).text_folder, path("graphs/tokenizer"));
   script.tokenizer.clear();  // and the option of newer runners, where the type goes without saying
@@ -139,6 +140,7 @@ TEST_F(RunScriptOptionsTest, ATokenizerBesideTheGraphsComesBeforeAService) {
   script.tokenizer_url = kUrl;
   EXPECT_EQ(describe_model(script).text_folder, path("graphs/tokenizer"));
   EXPECT_EQ(describe_model(script).npu.tokenizer_type, 2);
+  EXPECT_TRUE(describe_model(script).npu.tokenizer_keeps_conversation);
 }
 
 TEST_F(RunScriptOptionsTest, SentencePieceTextsBeginWithItsFirstToken) {
