@@ -393,7 +393,7 @@ class RunScripts(ServiceTest):
         def chat(url: str) -> "subprocess.CompletedProcess[str]":
             lines = f"{PROMPT}\n{PROMPT}\nq\n"
             return run_program(
-                PROGRAM, "run", *described, "--url_tokenizer_model", url, "--ax-lib-dir",
+                PROGRAM, "run", *described, "--filename_tokenizer_model", url, "--ax-lib-dir",
                 str(LIBRARIES), "--root", str(self.root), stdin=lines,
             )  # fmt: skip
 
