@@ -269,7 +269,7 @@ TextModel load_stackflow_text_model(const fs::path& directory, int tokenizer_typ
     throw Error(ErrorCode::kNotBuilt, folder.string() +
                                           "/tokenizer.json is missing, and tokenizer_type " +
                                           std::to_string(tokenizer_type) + " (" + tokenizer +
-                                          ") is not built into this program");
+                                          ") is a program of its own, not a file to read");
   }
   const fs::path file = directory / tokenizer;
   return load_with(
