@@ -94,7 +94,7 @@ int run_unit(const UnitModeOptions& options, ModelLoader& loader) {
   calls.reset();
   host.hurry();
   std::promise<void> dropped;
-  unit->drop_tasks([&] { dropped.set_value(); });
+  unit->end([&] { dropped.set_value(); });
   dropped.get_future().wait();
   return 0;
 }

@@ -120,7 +120,7 @@ int serve(const ServeOptions& options, ModelLoader& loader) {
     heartbeat.end();
     protocol::log_info("signal ", signal, ": ending");
     // The gateway stays until the tasks have written their last frames.
-    unit.drop_tasks([&] { boost::asio::post(io, [&] { gateway.close(); }); });
+    unit.end([&] { boost::asio::post(io, [&] { gateway.close(); }); });
   });
 
   std::cout << "listening on " << options.listen << ':' << gateway.port() << std::endl;

@@ -50,8 +50,7 @@ Unit::Unit(protocol::UnitHost& host, ModelLoader& loader, const UnitOptions& opt
     : host_(host), loader_(loader), options_(options), thread_([this] { run_jobs(); }) {}
 
 Unit::~Unit() {
-  refuse_setups_ = true;
-  drop_tasks([] {});
+  end([] {});
   const std::lock_guard lock(jobs_mutex_);
   ending_ = true;
   jobs_changed_.notify_one();
@@ -184,13 +183,13 @@ void Unit::work(const protocol::Request& request, const protocol::ReplySinkPtr& 
 }
 
 void Unit::exit(const protocol::Request& request, const protocol::ReplySinkPtr& sink) {
-  std::shared_ptr<Task> task = find_task_or_refuse(request, sink);
-  if (!task) return;
+  if (!find_task_or_refuse(request, sink)) return;
   {
     const std::lock_guard lock(tasks_mutex_);
-    tasks_.erase(*work_number(request.work_id));
+    if (auto entry = tasks_.extract(*work_number(request.work_id))) {
+      retire(std::move(entry.mapped()));
+    }
   }
-  retire(std::move(task));
   send_reply(sink, request.request_id, request.work_id);
 }
 
@@ -271,12 +270,9 @@ std::vector<std::string> Unit::work_ids() const {
 
 void Unit::drop_tasks(std::function<void()> done) {
   const auto drop_present = [this] {
-    std::map<int, std::shared_ptr<Task>> dropped;
-    {
-      const std::lock_guard lock(tasks_mutex_);
-      dropped.swap(tasks_);
-    }
-    for (auto& [number, task] : dropped) retire(std::move(task));
+    const std::lock_guard lock(tasks_mutex_);
+    for (auto& [number, task] : tasks_) retire(std::move(task));
+    tasks_.clear();
   };
   drop_present();
   post([this, drop_present, done = std::move(done)] {
@@ -285,7 +281,13 @@ void Unit::drop_tasks(std::function<void()> done) {
   });
 }
 
-// Closes a task that is no longer in the table, and frees it as soon as its last step is over.
+void Unit::end(std::function<void()> done) {
+  refuse_setups_ = true;
+  drop_tasks(std::move(done));
+}
+
+// Closes a task, and frees it as soon as its last step is over. Whoever takes it out of the table
+// holds the lock meanwhile: what is posted by those who find it gone comes behind its end.
 void Unit::retire(std::shared_ptr<Task> task) {
   task->close();
   post([this, task = std::move(task)]() mutable {
@@ -324,10 +326,11 @@ void Unit::run_jobs() {
   for (;;) {
     jobs_changed_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
     if (jobs_.empty()) return;
-    const std::function<void()> job = std::move(jobs_.front());
+    std::function<void()> job = std::move(jobs_.front());
     jobs_.pop_front();
     lock.unlock();
     job();
+    job = nullptr;  // what it holds may wait for others to end
     lock.lock();
   }
 }

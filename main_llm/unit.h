@@ -53,6 +53,9 @@ class Unit {
   // before are gone.
   void drop_tasks(std::function<void()> done);
 
+  // The same for good: setups that wait, and later ones, are refused.
+  void end(std::function<void()> done);
+
  private:
   using Action = void (Unit::*)(const protocol::Request&, const protocol::ReplySinkPtr&);
 

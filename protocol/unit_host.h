@@ -22,7 +22,7 @@ class ReplySink {
  public:
   virtual ~ReplySink() = default;
   // Sends one serialized line. Lines arrive in the order of the calls. A sink whose peer has gone
-  // drops it.
+  // drops it. Calls nobody back before it returns.
   virtual void send(std::string line) = 0;
   // True once the sender has gone for good.
   virtual bool closed() const = 0;

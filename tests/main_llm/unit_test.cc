@@ -17,6 +17,16 @@ using runner::fakes::make_fake_model;
 
 constexpr int kContext = 64;
 
+// Holds whoever sends it something.
+class HoldingSink : public FakeSink {
+ public:
+  void send(std::string line) override {
+    gate.pass();
+    FakeSink::send(std::move(line));
+  }
+  Gate gate;
+};
+
 class UnitTest : public ::testing::Test {
  protected:
   UnitTest() {
@@ -325,6 +335,42 @@ TEST_F(UnitTest, DropTasksReportsWhenAllAreGone) {
   });
   EXPECT_TRUE(unit_.work_ids().empty());
   EXPECT_EQ(done.get_future().wait_for(kDeadline), std::future_status::ready);
+}
+
+// llm-sys goes while the program ends: two threads drop the same tasks.
+TEST_F(UnitTest, DropTasksWaitsForTasksThatAnotherThreadIsDropping) {
+  const auto held = std::make_shared<HoldingSink>();
+  const std::string task = set_up(client_, "gated");
+  send(client_, "runs", task, "inference", "llm.utf-8", "hi");
+  gate_.wait_arrival();
+  send(held, "waits", task, "inference", "llm.utf-8", "hi");
+  const auto first = std::async(std::launch::async, [&] { unit_.drop_tasks([] {}); });
+  held->gate.wait_arrival();  // the task is out of the table, and not closed
+
+  std::promise<void> done;
+  const auto second = std::async(std::launch::async, [&] {
+    unit_.drop_tasks([&] {
+      EXPECT_TRUE(host_.registered.empty());
+      done.set_value();
+    });
+  });
+  auto dropped = done.get_future();
+  EXPECT_EQ(dropped.wait_for(std::chrono::milliseconds(100)), std::future_status::timeout);
+  held->gate.open();
+  gate_.open();
+  EXPECT_EQ(dropped.wait_for(kDeadline), std::future_status::ready);
+}
+
+TEST_F(UnitTest, EndRefusesSetups) {
+  set_up(client_, "three");
+  std::promise<void> ended;
+  unit_.end([&] { ended.set_value(); });
+  send(client_, "late", "llm", "setup", "llm.setup", R"({"model":"three"})");
+  EXPECT_EQ(ended.get_future().wait_for(kDeadline), std::future_status::ready);
+  const ParsedReply reply = client_->wait(2)[1];
+  EXPECT_EQ(reply.code, -5);
+  EXPECT_NE(reply.message.find("the program is ending"), std::string::npos) << reply.message;
+  EXPECT_TRUE(unit_.work_ids().empty());
 }
 
 TEST_F(UnitTest, ContextModelsKeepTheConversationUntilReset) {
