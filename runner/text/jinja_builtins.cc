@@ -11,7 +11,7 @@
 namespace runner {
 namespace {
 
-constexpr std::size_t kMostTextBytes = 1U << 16U;
+constexpr std::size_t kMostResultBytes = 1U << 16U;
 constexpr std::int64_t kMostRange = 1000;
 
 // Python's str.isspace() for one code point.
@@ -253,7 +253,7 @@ void check_simple(const JinjaValue& value) {
 }
 
 std::string checked_text(std::string text) {
-  if (text.size() > kMostTextBytes) fail_jinja("a text grows beyond 64 KiB");
+  if (text.size() > kMostResultBytes) fail_jinja("a text grows beyond 64 KiB");
   return text;
 }
 

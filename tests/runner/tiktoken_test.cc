@@ -37,7 +37,7 @@ TEST(Tiktoken, GivesTheIdsOfTiktoken) {
     const std::string& line = lines.at(at);
     EXPECT_EQ(tokenizer.encode(line, SpecialText::kTokens), ids_of(row)) << line;
     simdjson::dom::element other = row;
-    (void)ordinary[std::to_string(at)].get(other);
+    if (ordinary[std::to_string(at)].get(other) != simdjson::SUCCESS) other = row;
     EXPECT_EQ(tokenizer.encode(line, SpecialText::kOrdinary), ids_of(other)) << line;
     ++at;
   }
