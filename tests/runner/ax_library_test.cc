@@ -3,7 +3,9 @@
 #include <dlfcn.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <set>
 #include <string>
 
@@ -25,6 +27,17 @@ std::string opening_error(const fs::path& directory, const fs::path& root) {
   return "no Error";
 }
 
+// In a process of its own: libraries stay open, and what of a copy is open would serve the tests that
+// come after.
+void in_a_child(const std::function<void()>& test) {
+  EXPECT_EXIT(
+      {
+        test();
+        std::exit(::testing::Test::HasFailure() ? 1 : 0);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
 void expect_in(const std::string& words, const std::string& text) {
   EXPECT_NE(text.find(words), std::string::npos) << text;
 }
@@ -42,13 +55,15 @@ TEST(AxLibrary, WhatIsMissingIsNamed) {
   expect_in("libax_sys.so", empty);
   expect_in("--ax-lib-dir", empty);
 
-  fs::copy_file(AX_SIM_DIR "/libax_sys.so", directory / "libax_sys.so");
-  expect_in("libax_interpreter.so", opening_error(directory.path(), "/"));
-  fs::copy_file(AX_SIM_DIR "/libax_interpreter.so", directory / "libax_interpreter.so");
-  expect_in("libax_engine.so not found in " + directory.path().string(),
-            opening_error(directory.path(), "/"));
-  write_file(directory / "libax_engine.so", "no library");
-  expect_in("cannot be used: ", opening_error(directory.path(), "/"));
+  in_a_child([&] {
+    fs::copy_file(AX_SIM_DIR "/libax_sys.so", directory / "libax_sys.so");
+    expect_in("libax_interpreter.so", opening_error(directory.path(), "/"));
+    fs::copy_file(AX_SIM_DIR "/libax_interpreter.so", directory / "libax_interpreter.so");
+    expect_in("libax_engine.so not found in " + directory.path().string(),
+              opening_error(directory.path(), "/"));
+    write_file(directory / "libax_engine.so", "no library");
+    expect_in("cannot be used: ", opening_error(directory.path(), "/"));
+  });
 }
 
 TEST(AxLibrary, AFunctionThatIsMissingIsNamedWithItsLibrary) {
@@ -71,16 +86,18 @@ TEST(AxLibrary, VendorsFoldersAreLookedInBelowTheRoot) {
   expect_in((root / "usr/local/m5stack/lib/ax-lib").string(), nowhere);
   expect_in("add it to the loader's path", nowhere);
 
-  // A folder with a part of them is passed by, and named if no other has all.
-  fs::create_directories(root / "soc/lib");
-  fs::copy_file(AX_SIM_DIR "/libax_sys.so", root / "soc/lib/libax_sys.so");
-  expect_in("soc/lib (without libax_interpreter.so, libax_engine.so)",
-            opening_error({}, root.path()));
-  fs::create_directories(root / "opt/lib");
-  for (const char* name : {"libax_sys.so", "libax_interpreter.so", "libax_engine.so"}) {
-    fs::copy_file(fs::path(AX_SIM_DIR) / name, root / "opt/lib" / name);
-  }
-  EXPECT_EQ(AxLibrary::open({}, root.path())->folder, (root / "opt/lib").string());
+  in_a_child([&] {
+    // A folder with a part of them is passed by, and named if no other has all.
+    fs::create_directories(root / "soc/lib");
+    fs::copy_file(AX_SIM_DIR "/libax_sys.so", root / "soc/lib/libax_sys.so");
+    expect_in("soc/lib (without libax_interpreter.so, libax_engine.so)",
+              opening_error({}, root.path()));
+    fs::create_directories(root / "opt/lib");
+    for (const char* name : {"libax_sys.so", "libax_interpreter.so", "libax_engine.so"}) {
+      fs::copy_file(fs::path(AX_SIM_DIR) / name, root / "opt/lib" / name);
+    }
+    EXPECT_EQ(AxLibrary::open({}, root.path())->folder, (root / "opt/lib").string());
+  });
 }
 
 TEST(AxLibrary, LooksUpNothingButWhatTheVendorExports) {
