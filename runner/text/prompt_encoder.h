@@ -22,10 +22,10 @@ class Decoder {
 
 // What a task says about how its conversation is written down.
 struct PromptOptions {
-  std::string system;                          // empty: none of the task's own
-  std::optional<bool> enable_thinking;         // unset: as the model's template has it
-  std::optional<std::string> template_family;  // in place of the model's template
-  bool adds_bos = false;                       // the tokenizer's bos in front of everything
+  std::string system;                            // empty: none of the task's own
+  std::optional<bool> enable_thinking{};         // unset: as the model's template has it
+  std::optional<std::string> template_family{};  // in place of the model's template
+  bool adds_bos = false;                         // the tokenizer's bos in front of everything
 };
 
 // Conversation text to token ids, and back. One per task: an implementation may keep the

@@ -18,15 +18,15 @@ std::optional<long> allocation_count() { return std::nullopt; }
 
 namespace {
 
-std::atomic<long> count = 0;
+std::atomic<long> allocations = 0;
 
 }  // namespace
 
-std::optional<long> allocation_count() { return count.load(); }
+std::optional<long> allocation_count() { return allocations.load(); }
 
 // All forms that pair with the operator delete below.
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  count.fetch_add(1, std::memory_order_relaxed);
+  allocations.fetch_add(1, std::memory_order_relaxed);
   return std::malloc(bytes == 0 ? 1 : bytes);
 }
 

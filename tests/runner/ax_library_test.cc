@@ -27,8 +27,8 @@ std::string opening_error(const fs::path& directory, const fs::path& root) {
   return "no Error";
 }
 
-// In a process of its own: libraries stay open, and what of a copy is open would serve the tests that
-// come after.
+// In a process of its own: libraries stay open, and what of a copy is open would serve the tests
+// that come after.
 void in_a_child(const std::function<void()>& test) {
   EXPECT_EXIT(
       {

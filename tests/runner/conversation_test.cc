@@ -133,7 +133,9 @@ TEST(Conversation, ARewrittenTurnIsTheSameBehindASoftPrefixAndAfterAStop) {
       stop.request_stop();
       conversation.ask("x", nullptr, greedy(), {}, stop.get_token());
     }
-    if (prefix) EXPECT_THROW(conversation.ask("x", prefix, greedy(), {}, {}), Error);
+    if (prefix) {
+      EXPECT_THROW(conversation.ask("x", prefix, greedy(), {}, {}), Error);
+    }
     const auto result = conversation.ask("c", nullptr, greedy(), {}, {});
     return result.text + " " + *watched.rows;
   };
