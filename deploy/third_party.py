@@ -18,7 +18,7 @@ from typing import Dict, Iterable, List, Set
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # The program's own objects; the rest of a build folder are tests.
-OBJECTS = re.compile(r"CMakeFiles/(llm_llm|main_llm|protocol|runner|program_headers)\.dir/")
+OBJECTS = re.compile(r"CMakeFiles/(llm_llm|main_llm|command_line|protocol|runner|program_headers)\.dir/")
 # What the program uses but does not contain.
 NOT_LINKED_IN = ("libc6-dev", "linux-libc-dev", "libzmq3-dev")
 # Above this, a notice (Boost's has 2 MB) is shortened to what holds for the files in use.
