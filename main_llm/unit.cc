@@ -271,8 +271,7 @@ std::vector<std::string> Unit::work_ids() const {
 void Unit::drop_tasks(std::function<void()> done) {
   const auto drop_present = [this] {
     const std::lock_guard lock(tasks_mutex_);
-    for (auto& [number, task] : tasks_) retire(std::move(task));
-    tasks_.clear();
+    for (auto& [number, task] : std::exchange(tasks_, {})) retire(std::move(task));
   };
   drop_present();
   post([this, drop_present, done = std::move(done)] {

@@ -345,7 +345,7 @@ TEST_F(UnitTest, DropTasksWaitsForTasksThatAnotherThreadIsDropping) {
   gate_.wait_arrival();
   send(held, "waits", task, "inference", "llm.utf-8", "hi");
   const auto first = std::async(std::launch::async, [&] { unit_.drop_tasks([] {}); });
-  held->gate.wait_arrival();  // the task is out of the table, and not closed
+  held->gate.wait_arrival();  // the first one is about to close the task
 
   std::promise<void> done;
   const auto second = std::async(std::launch::async, [&] {
